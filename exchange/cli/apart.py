@@ -82,7 +82,7 @@ def others(session: Session, agency: Agency, prepared: Prepared) -> dict[str, An
     """Tell of the other envelopes of the act of which one is corrected or cancelled."""
     about = [ref.id for ref in prepared.header.refs if ref.rel in separating.AMENDS]
     beside = [each for name in about for each in agency.separating.others(name)]
-    for each in (each for each in beside if each.done is None):
+    for each in (each for each in beside if not each.is_over):
         names = ", ".join(each.to)
         session.say(
             f"OJO: su texto salió también en el sobre {each.id}, para {names}, y ahí sigue.",

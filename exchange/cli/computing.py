@@ -107,7 +107,7 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
         items = [*shown.items, *Ours(agency, world.codes()).items()]
-        acts = agency.separating.ids()
+        acts = agency.separating.together()
         account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same), acts)
         draft = {
             "post": _post(agency, view, account),

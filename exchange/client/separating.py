@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from exchange.client.outbox import Outbox
     from exchange.client.pending import Pending
     from exchange.client.posting import Poster
-    from exchange.model.header import Relation
+    from exchange.client.story import Posted
     from exchange.model.view import View
     from exchange.seal.close import Closed
 
@@ -39,7 +39,7 @@ By = Literal["nation", "agency", "endpoint"]
 BY: Final[tuple[By, ...]] = get_args(By)
 State = Literal["sent", "asked", "waits", "refused", "over"]
 # What changes or takes back what another bulletin says.
-AMENDS: Final[frozenset[Relation]] = frozenset({"corrects", "cancels"})
+AMENDS: Final = frozenset({"corrects", "cancels"})
 _DRAWER: Final = "acts"
 _ENDED: Final = frozenset({"refused", "over"})
 # Among all who take part these are one matter, with one clock or one key.
@@ -61,27 +61,56 @@ class Act(msgspec.Struct, frozen=True):
         mark: the one under which it was posted.
         until: when it is forgotten, in seconds UTC.
         parts: the envelopes.
+        rest: ids of what was sent later to those who got none of them.
     """
 
     id: str
     mark: str
     until: int
     parts: list[Part]
+    rest: list[str] = []
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of all that went with its text."""
+        return frozenset([*(part.id for part in self.parts), *self.rest])
+
+
+Done = Literal["stands", "corrected", "waits", "cancelled"]
 
 
 class Other(msgspec.Struct, frozen=True):
-    """Another envelope of the act of which one is corrected or cancelled: it says the same.
+    """What went with the same text as what is corrected or cancelled, to others.
 
     Attributes:
         id, to: as of ``Part``.
         index: the entry of its receipt.
-        done: what was done to it from here by now.
+        done: what was done to it from here by now; ``waits``: its cancellation does.
     """
 
     id: str
     to: list[str]
     index: int
-    done: Relation | None
+    done: Done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to be done to it any more."""
+        return self.done in {"waits", "cancelled"}
+
+
+def _done(identity: str, posted: Sequence[Posted]) -> Done:
+    to_it = {
+        (ref.rel, each.index is not None)
+        for each in posted
+        for ref in each.header.refs
+        if ref.id == identity
+    }
+    if ("cancels", True) in to_it:
+        return "cancelled"
+    if ("cancels", False) in to_it:
+        return "waits"
+    return "corrected" if ("corrects", True) in to_it else "stands"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -334,27 +363,43 @@ class Separating:
         """Return all acts whose bulletins are retained, oldest first."""
         return all_of(self._world.cabinet)
 
-    def others(self, identity: str) -> list[Other]:
-        """Return the other envelopes, as far as they were sent, of the act of a bulletin."""
-        box = self._world.outbox
-        beside = [
-            (part, receipt.index)
-            for act in self.acts()
-            if any(part.id == identity for part in act.parts)
-            for part in act.parts
-            if part.id != identity and (receipt := box.receipt(part.id)) is not None
-        ]
-        done = {
-            ref.id: ref.rel
-            for each in (story.every(box) if beside else ())
-            for ref in each.header.refs
-            if ref.rel in AMENDS and each.index is not None
-        }
-        return [Other(each.id, each.to, index, done.get(each.id)) for each, index in beside]
+    def join(self, before: Collection[str], rest: Collection[str]) -> None:
+        """Keep with an act what was sent as its rest: it says the same.
 
-    def ids(self) -> list[list[str]]:
-        """Return the ids of the envelopes of each act."""
-        return [[part.id for part in act.parts] for act in self.acts()]
+        Args:
+            before: ids of envelopes, some of which came to nothing.
+            rest: ids of what went to those who lacked it.
+        """
+        for act in self.acts():
+            if not act.ids.isdisjoint(before):
+                joined = [*dict.fromkeys([*act.rest, *rest])]
+                row = msgspec.json.encode(msgspec.structs.replace(act, rest=joined))
+                self._world.cabinet.put(_DRAWER, act.mark, row, act.until)
+
+    def together(self) -> list[frozenset[str]]:
+        """Return the ids of what went with one text: the envelopes of an act, and its rest."""
+        found: list[frozenset[str]] = []
+        for act in self.acts():
+            same = [each for each in found if not each.isdisjoint(act.ids)]
+            found = [each for each in found if each not in same]
+            found.append(act.ids.union(*same))
+        return found
+
+    def others(self, identity: str) -> list[Other]:
+        """Return what else went with the text of a bulletin, as far as it was sent."""
+        box = self._world.outbox
+        beside = [name for each in self.together() if identity in each for name in each]
+        sent = [
+            (each.header.id, each.header.to, each.index)
+            for name in sorted(beside)
+            if name != identity and (each := story.posted(box, name)) is not None
+        ]
+        posted = story.every(box) if sent else []
+        return [
+            Other(name, to, index, _done(name, posted))
+            for name, to, index in sent
+            if index is not None
+        ]
 
     def standing(self, act: Act) -> list[Standing]:
         """Return how each envelope of an act stands, as far as is known here."""

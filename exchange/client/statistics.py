@@ -28,7 +28,7 @@ from exchange.model.bulletin.records import (
 from exchange.model.header import Marking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from exchange.client.reading import Item
@@ -116,7 +116,7 @@ def compute(
         drug_totals=totals,
         arrests=sum(map(_arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=[_reconciled(each, named) for each in both if (named := _in_common(each))],
+        reconciled=[told for each in both if (told := _reconciled(each)) is not None],
     )
     return Account(
         asked,
@@ -265,7 +265,15 @@ def _basis(bases: set[str | None]) -> str | None:
     return "estimated" if "estimated" in bases else None
 
 
-def _reconciled(event: Event, named: list[str]) -> ReconciledEvent:
+def _reconciled(whole: Event) -> ReconciledEvent | None:
+    """Return an event by what each nation told the other of it; None: one told nothing.
+
+    What did not cross is told to nobody, neither by its id nor by its figures.
+    """
+    event = Event([each for each in whole.reports if any(map(_crossed, each.envelopes))])
+    named = [*_in_common(event)]
+    if len(event.nations) < 2 or not named:
+        return None
     says = event.reports[0].bulletin
     if not isinstance(says, Szr):
         raise TypeError(says.type)
@@ -280,16 +288,17 @@ def _reconciled(event: Event, named: list[str]) -> ReconciledEvent:
     )
 
 
-def _in_common(event: Event) -> list[str]:
-    """Return the ids of an event's reports that another nation has too: no other is named.
+def _in_common(event: Event) -> Iterator[str]:
+    """Yield the ids of an event's reports that another nation has too.
 
-    Of several envelopes it is the one that another report refers to, else the first.
+    Of several envelopes that crossed it is the one that another report refers to; else none is
+    named: who has one of them is not to learn of the others.
     """
     referred = {ref.id for r in event.reports for each in r.envelopes for ref in each.refs}
-    crossed = [
-        [each.id for each in report.envelopes if _crossed(each)] for report in event.reports
-    ]
-    return [min(ids, key=lambda name: (name not in referred, name)) for ids in crossed if ids]
+    for report in event.reports:
+        crossed = [each.id for each in report.envelopes if _crossed(each)]
+        known = [name for name in crossed if name in referred] if len(crossed) > 1 else crossed
+        yield from known if len(known) == 1 else ()
 
 
 def _crossed(header: Header) -> bool:

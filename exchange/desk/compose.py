@@ -243,7 +243,7 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         most_bytes=MAX_ATTACHMENT_BYTES,
         endings=sorted(MEDIA_TYPES),
         rest=rest.told(desk.station, kept, reader.lang),
-        beside=_of_its_act(desk, settled),
+        beside=_of_its_act(desk, code, settled),
         is_alone=rest.is_asked(settled.written),
         separately=separately(settled.written) or "",
         ways=separating.BY if separating.may_be_split(code) else (),
@@ -255,8 +255,10 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     )
 
 
-def _of_its_act(desk: Desk, settled: Settled) -> list[Other]:
+def _of_its_act(desk: Desk, code: str, settled: Settled) -> list[Other]:
     """Return the other envelopes that say the same as what is corrected or cancelled."""
+    if code not in {"cor", "can"}:
+        return []
     target = next(iter(settled.written.get(_TARGET, [])), "")
     return desk.station.agency.separating.others(target)
 
@@ -316,7 +318,7 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
     sent = await request.post()
     identity, window, settled = await _typed(desk, request, reader)
     last, now = newest(drafts, desk.holding, identity, window), desk.station.now()
-    last = last or Kept(identity, code, {}, now, counted=_counted(sent))
+    last = last or Kept(identity, code, {}, now)
     kept = msgspec.structs.replace(
         last,
         type=code,
@@ -324,6 +326,7 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
         changed_s=now,
         version=last.version + 1,
         window=window.name,
+        counted=last.counted or _counted(sent),
     )
     if sent.get("only") != "look":
         drafts.put(kept)

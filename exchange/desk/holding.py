@@ -189,6 +189,7 @@ class Holding:
                 continue
             state = fates.fate(self._agency, mark_of(kept), kept.went).state
             if state == "sent":
+                self._agency.separating.join(kept.went_as, self._ids(kept))
                 self._drafts.drop(kept.id)
             elif state == "back":
                 self._drafts.put(self._back(kept))
@@ -202,14 +203,17 @@ class Holding:
 
     def _back(self, kept: Kept) -> Kept:
         """Return what went as a draft again: it knows what it went as, and is new from now."""
-        agency = self._agency
-        act = agency.separating.under(mark_of(kept))
-        went = [part.id for part in act.parts] if act is not None else [kept.went]
+        agency, went = self._agency, self._ids(kept)
         waited = agency.asking.waiting.all()
         asked = [each.draft for each in waited if each.id in went]
         known = list(dict.fromkeys([*kept.went_as, *went, *asked]))
         now = agency.world.now()
         return msgspec.structs.replace(kept, went="", changed_s=now, went_as=known)
+
+    def _ids(self, kept: Kept) -> list[str]:
+        """Return the ids of the envelopes that a draft went in."""
+        act = self._agency.separating.under(mark_of(kept))
+        return [part.id for part in act.parts] if act is not None else [kept.went]
 
     async def _send(self, held: Held) -> None:
         agency, box, mark = self._agency, self._agency.world.outbox, held.mark

@@ -90,12 +90,14 @@ class Told(NamedTuple):
 class Recount(NamedTuple):
     """From what a draft's figures were computed, and its account as it is by now.
 
-    ``told`` is None where there is none any more; ``is_other`` where it came out otherwise.
+    ``told`` is None where what an officer took for one event is not all there any more;
+    ``is_other`` where it came out otherwise. ``anew`` is the query that computes it again.
     """
 
     of: Counted
     told: Told | None
     is_other: bool
+    anew: str
 
 
 def show(app: web.Application, station: Station) -> None:
@@ -150,7 +152,7 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
     items, codes = owing.everything(station), station.codes
-    acts = station.agency.separating.ids()
+    acts = station.agency.separating.together()
     return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs, acts)
 
 
@@ -167,24 +169,26 @@ def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]
 
 def counted(station: Station, made: Account, lang: Lang, asked: str) -> Recount:
     """Return from what the figures of a draft that begins are, to be kept with it."""
-    return Recount(_of(made, asked), tell(station, made, lang, asked), is_other=False)
+    return Recount(_of(made, asked), tell(station, made, lang, asked), False, asked)
 
 
 async def recount(station: Station, kept: Counted | None, lang: Lang) -> Recount | None:
     """Compute once more what a draft was computed from: a source may be cancelled since."""
     if kept is None:
         return None
+    query = MultiDict(parse_qsl(kept.asked))
     try:
-        made = await account(station, MultiDict(parse_qsl(kept.asked)))
+        made = await account(station, query)
     except Refusal:
-        # What an officer took for one event is not all there any more.
-        return Recount(kept, None, is_other=True)
+        days = urlencode([(name, query.get(name, "")) for name in ("from", "to")])
+        return Recount(kept, None, True, days)
     told = tell(station, made, lang, kept.asked)
-    return Recount(kept, told, is_other=_of(made, kept.asked) != kept)
+    return Recount(kept, told, _of(made, kept.asked) != kept, kept.asked)
 
 
 def _of(made: Account, asked: str) -> Counted:
-    says = (made.content, made.figures, made.marking)
+    left = [(each.item.header.id, each.why) for each in made.left]
+    says = (made.content, made.figures, made.marking, made.alike, left)
     return Counted(asked, digest(msgspec.json.encode(says)))
 
 

@@ -40,8 +40,8 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
         Refusal: ``oversized`` or ``malformed``: it is no bundle; ``nothing-to-import``: it
             holds nothing of this type, or several.
     """
-    objects = _objects(data)
-    name = extension_id("bulletin")
+    every = _objects(data)
+    objects, name = _newest_versions(every), extension_id("bulletin")
     told = [(each, _told(each, name, "bulletin")) for each in _of(objects, "report")]
     ours = [(each, found) for each, found in told if found]
     if ours:
@@ -52,7 +52,8 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
         foreign = _given(objects, type_, about)
         bulletin = _foreign(foreign, type_)
         given, origin = [each for each in foreign if each], _author(objects, about)
-    post, marks = _post(objects, about, given)
+    # What marked an earlier version still narrows.
+    post, marks = _post(every, about, given)
     noted = [*_noted(objects, given, origin), *marks]
     return {"post": post, "bulletin": bulletin, "noted": noted}
 
@@ -90,6 +91,21 @@ def _objects(data: bytes) -> list[Object]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(Code.MALFORMED, expected="stix") from None
     return bundle.objects
+
+
+def _newest_versions(objects: list[Object]) -> list[Object]:
+    """Return of each object the version that was modified last (STIX 2.1, section 3.6)."""
+    newest: dict[str | int, Object] = {}
+    for place, each in enumerate(objects):
+        name = identity if isinstance(identity := each.get("id"), str) else place
+        if name not in newest or _modified(each) >= _modified(newest[name]):
+            newest[name] = each
+    return list(newest.values())
+
+
+def _modified(each: Object) -> str:
+    # Without its Z a time with more digits comes after the same with fewer.
+    return str(each.get("modified", "")).removesuffix("Z")
 
 
 class _Bundle(msgspec.Struct, tag_field="type", tag="bundle"):

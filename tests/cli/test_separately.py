@@ -47,12 +47,12 @@ def test_who_cancels_one_envelope_is_told_of_the_others(exercise):
     ran = exercise.at(OPS, *words, "--dry-run")
     assert f"MIND: its text went in envelope {two} too, to us.jiatfs/watch" in ran.out
     (other,) = exercise.at(OPS, *words, "--dry-run", "--json").json["other_envelopes"]
-    assert (other["id"], other["done"]) == (two, None)
+    assert (other["id"], other["done"]) == (two, "stands")
     assert exercise.at(OPS, *words, "--yes").code == 0
     can = exercise.draft("can-1.es.toml", EJERCICIO="EJERCICIO.")
     words = ("post", can, "--target", two)
     ran = exercise.at(OPS, *words, "--dry-run", "--json")
-    assert [(e["id"], e["done"]) for e in ran.json["other_envelopes"]] == [(one, "cancels")]
+    assert [(e["id"], e["done"]) for e in ran.json["other_envelopes"]] == [(one, "cancelled")]
     assert "MIND: " not in exercise.at(OPS, *words, "--dry-run").out
 
 

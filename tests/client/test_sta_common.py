@@ -11,6 +11,7 @@ from tests.builders import WATCH, new_id
 from tests.client.test_statistics import (
     ASKED,
     DARIEN,
+    SOONER,
     cancels,
     case,
     computed,
@@ -83,7 +84,7 @@ def test_of_an_act_the_envelope_that_crossed_is_named_and_both_sides_name_the_sa
     assert set(other.bulletins) == set(ours.bulletins)
 
 
-def test_of_two_that_crossed_the_one_that_is_referred_to_is_named():
+def test_of_two_that_crossed_only_one_that_is_referred_to_is_named():
     first = szr(1, "EX-1", value=10.0)
     second = resent(2, first)
     for meant in (first, second):
@@ -91,17 +92,25 @@ def test_of_two_that_crossed_the_one_that_is_referred_to_is_named():
         theirs = szr(3, "US-1", WATCH, value=10.0, header=refs)
         (told,) = computed([first, second, theirs]).content.reconciled
         assert set(told.bulletins) == {meant.header.id, theirs.header.id}
+    theirs = szr(3, "EX-1", WATCH, value=10.0)
+    (told,) = computed([first, second, theirs]).content.reconciled
+    assert told.bulletins == [theirs.header.id]
 
 
-def test_a_report_that_never_crossed_is_named_to_nobody():
-    ours = szr(1, "EX-1", value=10.0, header=HOME)
+def test_a_report_that_never_crossed_is_told_of_to_nobody():
     theirs = szr(2, "EX-1", WATCH, value=10.0)
-    account = computed([ours, theirs])
-    assert [each.bulletins for each in account.content.reconciled] == [[theirs.header.id]]
+    secret = szr(1, "EX-1", value=10.0, header=HOME)
+    account = computed([secret, theirs])
+    assert account.content.reconciled == []
     assert account.sides == {account.doubles[0].reports[0].id: "agreed"}
-    theirs = szr(2, "EX-1", WATCH, value=10.0, header={"to": ["us.dea/desk"]})
-    account = computed([ours, theirs])
-    assert (account.content.reconciled, [*account.sides.values()]) == ([], ["agreed"])
+    # Beside one that crossed it changes neither what is named nor what is told of.
+    refs = {"refs": [Reference("answers", secret.header.id, secret.digest)]}
+    ours = szr(3, "EX-10", value=8.0, header=refs | SOONER)
+    both = computed([secret, ours, theirs])
+    assert len(both.doubles[0].reports) == 3
+    (told,) = both.content.reconciled
+    assert set(told.bulletins) == {ours.header.id, theirs.header.id}
+    assert (told.reconciliation, [*both.sides.values()]) == ("differs", ["agreed"])
 
 
 def test_a_cancelled_envelope_of_which_another_stands_is_told():

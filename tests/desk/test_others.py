@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+from functools import partial
 
 import msgspec
 
@@ -11,14 +13,16 @@ from exchange.client.attaching import untold
 from exchange.desk import compose
 from exchange.desk.kept_drafts import Kept
 from exchange.model.bulletin.blocks import Target
-from tests.builders import COAST, OPS, new_id
+from tests.builders import COAST, OPS, new_id, suspended
 from tests.client.dealing import draft
 from tests.client.foureyes import MARK
 from tests.client.test_separating import to
 from tests.desk.desked import desked
-from tests.desk.test_rest import in_part
+from tests.desk.test_rest import active, checked, in_part, stand
 from tests.model.bulletins import drafted
+from tests.node.running import until
 
+VESSEL = "/content/vessel/name"
 LIST = "Its text went in other envelopes too"
 
 
@@ -32,9 +36,12 @@ async def an_act(author, *readers):
     return [each.header for each in parts]
 
 
-async def cancelling(author, header):
-    """What cancels it, for whom it went to."""
-    said = msgspec.json.decode(msgspec.json.encode(drafted("can-1.es.toml").bulletin))
+async def about(author, header, kind):
+    """What corrects or cancels it, for whom it went to."""
+    said = msgspec.json.decode(msgspec.json.encode(drafted(f"{kind}-1.es.toml").bulletin))
+    if kind == "cor":
+        change = {"pointer": VESSEL, "before": "EXERCISE GAVIOTA", "after": "EXERCISE HERON II"}
+        said["content"] |= {"changes": [change], "correction_reason": "identity"}
     made = draft(said)
     made = msgspec.structs.replace(
         made, post=msgspec.structs.replace(made.post, to=header.to, feed=header.feed)
@@ -56,7 +63,7 @@ async def test_who_cancels_one_envelope_is_told_of_the_others_until_they_are_too
             assert f"/en/compose?{verb}={one.id}" not in page
         assert LIST not in await desk.get("/compose/voi")
         # It is told on the page of what went, too.
-        prepared = await cancelling(desk.line, one)
+        prepared = await about(desk.line, one, "can")
         holding = desk.app[compose.HOLDING]
         holding.hold_s = 0
         kept = Kept(new_id(), "can", {}, desk.station.now())
@@ -66,10 +73,51 @@ async def test_who_cancels_one_envelope_is_told_of_the_others_until_they_are_too
         page = html.unescape(await desk.get(f"/compose/held/{kept.id}"))
         assert LIST in page
         assert f"/en/compose?cancel={two.id}" in page
+        # An id of an envelope in a reply is no target of its own.
+        written = {"/bulletin/content/target/id": [one.id]}
+        reply = Kept(new_id(), "rpy", written, desk.station.now())
+        holding._drafts.put(reply)
+        assert LIST not in await desk.get(f"/compose/rpy?draft={reply.id}")
         # Seen from the other, this one is done with.
         page = html.unescape(await desk.get(f"/compose/can?cancel={two.id}"))
         assert f"/en/compose?cancel={one.id}" not in page
         assert "cancelled" in page.split(LIST)[1].split("</section>")[0]
+
+
+async def test_what_is_corrected_alone_still_stands_and_what_waits_goes_by_itself(tmp_path):
+    async with desked(tmp_path) as desk:
+        author = desk.line
+        one, two = await an_act(author, OPS, COAST)
+        others = partial(author.separating.others, two.id)
+        prepared = await about(author, one, "cor")
+        await author.post(prepared)
+        assert [(e.id, e.to, e.done, e.is_over) for e in others()] == [
+            (one.id, one.to, "corrected", False)
+        ]
+        waits = await about(author, one, "can")
+        await author.queue(msgspec.structs.replace(waits, as_of_ms=1))
+        assert [(each.done, each.is_over) for each in others()] == [("waits", True)]
+        await author.resume()
+        assert [(each.done, each.is_over) for each in others()] == [("cancelled", True)]
+        assert author.separating.others(new_id()) == []
+
+
+async def test_rest_of_an_act_is_one_of_its_envelopes(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        holding, node = desk.app[compose.HOLDING], desk.door.node
+        await in_part(desk.station, holding, node, OPS)
+        (left,) = holding._drafts.all()
+        (one,) = [each.header.id for each in desk.station.ours.posted()]
+        await stand(node, suspended, active)
+        await checked(desk, left)
+        page = await desk.get(f"/compose/voi/review?draft={left.id}")
+        told = dict(re.findall('name="(draft|changed|shown)" value="([^"]*)"', page))
+        await desk.act("/compose/send", **told)
+        separating = desk.line.separating
+        await until(lambda: separating.others(one))
+        (rest,) = separating.others(one)
+        assert (rest.to, [each.id for each in separating.others(rest.id)]) == ([COAST], [one])
+        assert {one, rest.id} <= separating.together()[0]
 
 
 async def test_page_of_an_act_leads_to_a_draft_where_there_is_one_alone(tmp_path):

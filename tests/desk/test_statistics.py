@@ -5,17 +5,20 @@ from __future__ import annotations
 import html
 import re
 import threading
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 
 from exchange.client import statistics as counting
-from exchange.desk import beginning, composing, statistics
+from exchange.desk import beginning, compose, composing, statistics
+from exchange.desk.kept_drafts import Counted, Kept
 from tests.builders import OPS, WATCH, new_id
 from tests.client.dealing import draft
 from tests.desk.desked import desked
 from tests.model.bulletins import CODES, drafted
 
+LATER = {"seized_at": "2026-11-20T02:05:00Z", "custody": []}
 PERIOD = "from=2026-07-01&to=2026-12-31"
 
 
@@ -40,8 +43,7 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         theirs = await desk.sender.post(
             await desk.sender.prepare(seizure(WATCH, "EX-1", 812.5))
         )
-        later = {"seized_at": "2026-11-20T02:05:00Z", "custody": []}
-        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0, **later)))
+        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0, **LATER)))
         await desk.hear()
         assert "/statistics" in await desk.get("/compose")
         page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
@@ -86,11 +88,24 @@ async def test_kept_draft_of_figures_says_when_their_sources_came_out_otherwise(
         page = html.unescape(await desk.get(f"/compose/sta?{PERIOD}"))
         sent = {**dict(re.findall(FIELD, page)), "window": "EXERCISE"}
         assert sent["counted"] == PERIOD
+        # A file may be put to it before anything else of it is kept.
+        desk.app[compose.HOLDING]._drafts.put(Kept(sent["draft"], "sta", {}, 0))
         review = await desk.act("/compose/sta/review", **sent)
         form = f"/compose/sta?draft={sent['draft']}"
         for path in (form, review):
             assert OTHERWISE not in await desk.get(path, 422 if path == review else 200), path
         assert "812.5 kg" in await desk.get(form)
+        # What is only alike, and not of the period, is an officer's to weigh too.
+        days = {"from": "2026-07-01", "to": "2026-11-19"}
+        made = await statistics.account(desk.station, _Query(days))
+        before = statistics.counted(desk.station, made, "en", urlencode(days))
+        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0, **LATER)))
+        after = await statistics.recount(desk.station, before.of, "en")
+        assert (before.told.alike, len(after.told.alike), after.is_other) == ([], 1, True)
+        assert after.told.lines == before.told.lines
+        gone = Counted(f"{before.of.asked}&same=x=y", before.of.digest)
+        again = await statistics.recount(desk.station, gone, "en")
+        assert (again.told, again.anew) == (None, urlencode(days))
         # One more of the period: the figures are kept as they were, and that is told.
         await desk.sender.post(await desk.sender.prepare(seizure(WATCH, "EX-2", 100.0)))
         await desk.hear()
@@ -101,7 +116,7 @@ async def test_kept_draft_of_figures_says_when_their_sources_came_out_otherwise(
             assert 'value="812.5"' in page
 
 
-OTHERWISE = "What these figures were computed from says something else by now"
+OTHERWISE = "What these figures and their marking were computed from says something else"
 FIELD = (
     r"<input[^>]* name=\"((?:/bulletin/|draft|changed|counted)[^\"]*)\"[^>]* value=\"([^\"]*)\""
 )

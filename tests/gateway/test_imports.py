@@ -236,6 +236,23 @@ def test_what_was_revoked_is_told_and_a_sighting_that_was_is_not_taken():
     assert tomllib.loads(told.draft)["bulletin"]["content"]["seen"]["at"].day == 20
 
 
+def test_of_several_versions_of_an_object_the_one_modified_last_is_read():
+    def version(of, modified, **changes):
+        return {"id": "x--1", **of, "modified": f"2026-11-20T10:00:00{modified}Z", **changes}
+
+    sighted = version(SIGHTING, ""), version(SIGHTING, ".5", revoked=True)
+    named = (
+        version(REPORT, ".5", id="x--2"),
+        version(REPORT, "", id="x--2", name="EXERCISE old"),
+    )
+    red = version(REPORT, "", id="x--2", object_marking_refs=[RED])
+    told = values(bundle(VESSEL, *sighted, *named, PLACE))["bulletin"]
+    assert "seen" not in told["content"]
+    assert told["title"]["text"] == "EXERCISE: una lancha"
+    # What marked an earlier one still narrows.
+    assert values(bundle(VESSEL, red, named[0]))["post"]["marking"]["tlp"] == "red"
+
+
 def test_the_marking_of_another_bulletin_in_the_bundle_is_not_taken():
     ours = json.loads(exported("voi-1", "stix"))["objects"]
     markings = [each for each in ours if each["type"] == "marking-definition"]
