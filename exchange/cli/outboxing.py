@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.client.fetching import Fetched
-    from exchange.client.outbox import Refused, Waiting
+    from exchange.client.outcomes import Refused, Waiting
     from exchange.errors import ExchangeError
 
 _HEADS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exchange.client.agency import Agency
-    from exchange.client.outbox import Waiting
+    from exchange.client.outcomes import Waiting
     from exchange.client.story import GrantTold, Past, Posted, Reason
     from exchange.model.header import Header
     from exchange.model.view import View

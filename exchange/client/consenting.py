@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.client import story
-from exchange.client.outbox import made_ms
+from exchange.client.outcomes import made_ms
 from exchange.client.transport import is_away
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import draft as drafts

@@ -16,7 +16,8 @@ import msgspec
 
 from exchange.client import losses
 from exchange.client.cabinet import FILE
-from exchange.errors import Code, ExchangeError, Fact, Fault
+from exchange.client.outcomes import Refused, Waiting, Why, made_ms
+from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.client.cabinet import Cabinet
+    from exchange.client.outcomes import About
 
 T = TypeVar("T")
 
@@ -37,57 +39,6 @@ _SEALING_MS = 86_400_000
 # So is one that began before the mark of what it posts was forgotten.
 _FORGOTTEN_S = 2 * 86_400
 _WITH_BODY = frozenset({headers.TYP, objects.GRANT_TYP, objects.DRAFT_TYP})
-
-
-class Why(msgspec.Struct, frozen=True):
-    """What went wrong with something, for it to be told later in either language."""
-
-    code: str
-    at: str
-    facts: dict[str, Fact]
-
-    @classmethod
-    def of(cls, error: ExchangeError) -> Why:
-        """Return it of a refusal or a fault."""
-        return cls(error.code.value, error.at, error.facts)
-
-    def error(self) -> ExchangeError:
-        """Return it as the refusal or fault that it was."""
-        return ExchangeError(Code(self.code), self.at, **self.facts)
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """Something sealed that has no receipt yet: when it was tried last, and what came of it."""
-
-    id: str
-    tries: int = 0
-    tried_ms: int = 0
-    why: Why | None = None
-
-    @property
-    def since_ms(self) -> int:
-        """When it was sealed: its id says."""
-        return made_ms(self.id)
-
-
-class About(msgspec.Struct, frozen=True):
-    """What its author knows a bulletin by: its type, to whom it was, and its title."""
-
-    type: str
-    to: list[str]
-    title: str
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Something that the node refused: why, the proof, and what its author knows it by.
-
-    That goes with it when its bulletin would not be retained any more; nothing else is kept.
-    """
-
-    id: str
-    why: Why
-    receipt: Receipt
-    about: About | None = None
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -138,6 +89,8 @@ class Outbox:
         with cabinet.change():
             cabinet.put(self._of("sealed"), identity, envelope.framed())
             self._wait(Waiting(identity))
+            # Posted again it is refused no more; and if it is, it is told of anew.
+            cabinet.drop(self._of("refused"), identity)
             if mark:
                 self.lead(mark, identity)
             if anew:
@@ -157,8 +110,9 @@ class Outbox:
         with cabinet.change():
             cabinet.put(self._of("receipt"), identity, msgspec.json.encode(receipt))
             cabinet.put(self._of("sent"), identity, identity.encode())
-            cabinet.drop(self._of("waits"), identity)
-            cabinet.drop(self._of("anew"), identity)
+            # The refusal: an older version left it beside what took its place.
+            for what in ("waits", "anew", "refused"):
+                cabinet.drop(self._of(what), identity)
             if until := self._retain_until(identity):
                 cabinet.put(self._of("due"), identity, identity.encode(), until)
         self._let_go(identity)
@@ -177,6 +131,7 @@ class Outbox:
                 cabinet.put(self._of("sealed"), identity, envelope.framed())
                 cabinet.put(self._of("receipt"), identity, msgspec.json.encode(receipt))
                 cabinet.put(self._of("sent"), identity, identity.encode())
+                cabinet.drop(self._of("refused"), identity)
 
     def post_anew(self, identity: str) -> None:
         """Have what has a receipt wait for another: the entry that it is of was lost.
@@ -482,14 +437,6 @@ class Outbox:
 def _has_body(envelope: Envelope) -> bool:
     """Tell whether what was posted came with a body: a bulletin, a grant or a draft does."""
     return jws.read(envelope.header, headers.MAX_HEADER_BYTES).typ in _WITH_BODY
-
-
-def made_ms(identity: str) -> int:
-    """Return the time in a UUIDv7 (RFC 9562, section 5.7); 0 of what is none."""
-    try:
-        return int(identity.replace("-", "")[:12], 16)
-    except ValueError:
-        return 0
 
 
 def _decoded(value: bytes, kind: type[T]) -> T:

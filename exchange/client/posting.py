@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
-    from exchange.client.outbox import About, Outbox
+    from exchange.client.outbox import Outbox
+    from exchange.client.outcomes import About
     from exchange.client.resuming import Trouble
     from exchange.model.entry import Facts
     from exchange.model.objects import Receipt

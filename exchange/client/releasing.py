@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exchange.client import compose, unsealing
-from exchange.client.outbox import made_ms
+from exchange.client.outcomes import made_ms
 from exchange.client.reading import Delivered, Drafted, Released
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exchange.client.agency import Agency
-    from exchange.client.outbox import Why
+    from exchange.client.outcomes import Why
     from exchange.client.pending import Pending
     from exchange.client.posting import Poster
     from exchange.client.reading import Item

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client import compose
-from exchange.client.outbox import About
+from exchange.client.outcomes import About
 from exchange.errors import Code, Fault
 from exchange.model import bulletin as bulletins
 from exchange.model.header import Header, TrustPoint

@@ -15,7 +15,7 @@ import msgspec
 
 from exchange.client import compose, losses, story
 from exchange.client.cabinet import FILE
-from exchange.client.outbox import Why
+from exchange.client.outcomes import Why
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.bulletin import VERBS

@@ -13,7 +13,7 @@ import msgspec
 
 from exchange import render
 from exchange.client import story
-from exchange.client.outbox import About, made_ms
+from exchange.client.outcomes import About, made_ms
 from exchange.client.story import Step
 from exchange.desk import envelopes, telling
 from exchange.desk.envelopes import Envelope

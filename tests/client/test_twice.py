@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from exchange.errors import Refusal
 from exchange.model import entry as entries
 from tests.api.serving import serving
 from tests.client.dealing import agency, draft
@@ -36,3 +40,27 @@ async def test_what_waits_goes_as_it_was_sealed_when_it_is_posted_again(tmp_path
             if isinstance(each.facts, entries.Accepted)
         ]
         assert entry == waiting.header
+
+
+async def test_what_was_refused_and_went_under_its_id_later_is_listed_once(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        prepared = await line.prepare(draft())
+        box, identity = line.world.outbox, prepared.header.id
+        late = msgspec.structs.replace(prepared.header, expires=prepared.header.issued)
+        with pytest.raises(Refusal):
+            await line.post(msgspec.structs.replace(prepared, header=late))
+        (refused,) = box.refused()
+        await line.queue(prepared)
+        assert (box.waiting(), box.refused()) == ([identity], [])
+        await line.resume()
+        # Beside a receipt, as an older version left it; and where it went from elsewhere.
+        receipt, envelope = box.receipt(identity), box.envelope(identity)
+        for settled in (
+            lambda: box.settle(identity, receipt),
+            lambda: box.take_back(identity, envelope, receipt),
+        ):
+            line.world.cabinet.put("posted.refused", identity, msgspec.json.encode(refused))
+            assert box.refused() == [refused]
+            settled()
+            assert box.refused() == []
+            line.world.cabinet.drop("posted.sealed", identity)

@@ -24,7 +24,8 @@ from exchange.cli.keying import keeping
 from exchange.cli.main import Session, verb
 from exchange.client import cabinet
 from exchange.client.files import make_private
-from exchange.client.outbox import Outbox, made_ms
+from exchange.client.outbox import Outbox
+from exchange.client.outcomes import made_ms
 from exchange.client.transport import certificate_digest
 from exchange.custody import container, ring
 from exchange.errors import Code, Fault, Refusal
