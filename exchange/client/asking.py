@@ -15,6 +15,7 @@ from exchange.client.pending import Gives, Pending, Waiting
 from exchange.client.reading import Drafted, Released
 from exchange.client.resuming import untroubled
 from exchange.client.transport import is_away
+from exchange.client.withdrawing import Withdrawing
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import header as headers
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from exchange.client.posting import Poster
     from exchange.client.reading import Item
     from exchange.client.resuming import Trouble
-    from exchange.model.header import Blob, Header
+    from exchange.model.header import Header
     from exchange.model.objects import SealedDraft
     from exchange.seal.close import Closed
     from exchange.seal.open import Opened
@@ -78,6 +79,7 @@ class Asking:
         self._world = agency.world
         self.held = agency.world.held
         self.waiting = Waiting(agency.world.cabinet)
+        self._over = Withdrawing(self, agency, poster)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -275,13 +277,14 @@ class Asking:
         settled: list[objects.Receipt] = []
         first: ExchangeError | None = None
         try:
+            await self._over.forget_unsent()
             settled = await self._poster.resume(tell, trouble)
         except ExchangeError as error:
             if is_away(error):
                 raise
             first = error
         for each in self.waiting.all():
-            await self._let_go(each)
+            await self._over.let_go(each)
         if self.waiting.open():
             taken = await self.take_up(await self._agency.everything(), tell, trouble)
             settled += [receipt for _, receipt in taken]
@@ -344,7 +347,7 @@ class Asking:
         """
         box = self._world.outbox
         with self._world.cabinet.change():
-            if self._ended(pending):
+            if self.ended(pending):
                 return False
             envelope = self.held.envelope(pending.id)
             if envelope is not None:
@@ -356,7 +359,7 @@ class Asking:
             box.drop_body(pending.draft)
         return True
 
-    def _ended(self, pending: Pending) -> str | None:
+    def ended(self, pending: Pending) -> str | None:
         """Return how something ended by now, whoever ended it; None: it waits."""
         now = self.waiting.of(pending.of)
         return pending.ended if now is None else now.ended
@@ -378,105 +381,18 @@ class Asking:
             by=draft.endpoint,
             officer=draft.officer,
             reason=reason,
-            uploads=self._uploads(pending),
+            uploads=self._over.uploads(pending),
         )
         with self._world.cabinet.change():
-            self._note(over)
-        self._clear(over)
-        await self._let_go(over)
-
-    def _uploads(self, pending: Pending) -> list[Blob]:
-        header = self.header_of(pending.of)
-        return [] if header is None else header.attachments
-
-    def _note(self, pending: Pending) -> None:
-        """Forget the bulletin: nobody will get it, and nobody can be granted it."""
-        self.held.discard(pending.id)
-        if not self._world.outbox.knows(pending.id):
-            self._world.kept.drop(pending.id)
-        self.waiting.put(pending)
-
-    def _clear(self, pending: Pending) -> None:
-        """Destroy what is left of it here, once that is durable."""
-        box = self._world.outbox
-        self._poster.abandon(pending.id)
-        if box.waits(pending.draft) is None:
-            box.drop_body(pending.draft)
-        self._world.cabinet.sweep()
+            self._over.note(over)
+        self._over.clear(over)
+        await self._over.let_go(over)
 
     async def withdraw(
         self, pending: Pending, tell: Tell, officer: str | None = None
     ) -> objects.Receipt | None:
-        """Take back what waits: nobody is asked any more, and it is posted never.
-
-        Returns:
-            The receipt; None where the node had refused the draft, and knows of none.
-
-        Raises:
-            Refusal: ``draft-over``: it is over already.
-            Fault: it is taken back here; ``Agency.resume`` tells the node.
-        """
-        box = self._world.outbox
-        was_refused = any(each.id == pending.draft for each in box.refused())
-        identity, envelope = self._withdrawal(pending, officer)
-        over = msgspec.structs.replace(
-            pending,
-            ended="withdrawn",
-            withdrawal="" if was_refused else identity,
-            uploads=self._uploads(pending),
-        )
-        with self._world.cabinet.change():
-            # Asked here: somebody may have read a question for minutes.
-            if ended := self._ended(pending):
-                raise Refusal(Code.DRAFT_OVER, "/of", name=ended)
-            if not was_refused:
-                box.keep(identity, envelope)
-            self._note(over)
-        receipt = None
-        if not was_refused:
-            if box.waits(pending.draft) is not None:
-                await self._poster.resolve(box, pending.draft, tell)
-            receipt = await self._poster.resolve(box, identity, tell)
-        else:
-            self._clear(over)
-        await self._let_go(over)
-        return receipt
-
-    async def _let_go(self, over: Pending) -> None:
-        """Destroy what is left of what was withdrawn, here and at the node, once it knows.
-
-        What is withdrawn while the node is away has its receipt later: see ``resume``.
-        """
-        left = over
-        if over.withdrawal and self._world.outbox.receipt(over.withdrawal) is not None:
-            self._clear(over)
-            left = msgspec.structs.replace(left, withdrawal="")
-        may_go = left.uploads and not left.withdrawal
-        if may_go and await self._agency.attachments.give_up(left.uploads):
-            left = msgspec.structs.replace(left, uploads=[])
-        if left != over:
-            self.waiting.put(left)
-
-    def _withdrawal(self, pending: Pending, officer: str | None) -> tuple[str, Envelope]:
-        signer, now = self._agency.keys.signer, self._world.now()
-        profile = self._agency.profile
-        draft = objects.SealedDraft(
-            v="xb1",
-            suite=signer.suite,
-            id=self._agency.new_id(),
-            origin=profile.member,
-            endpoint=profile.endpoint,
-            step="withdrawn",
-            of=pending.of,
-            to=pending.to,
-            body=None,
-            attachments=[],
-            until=now,
-            at=now,
-            officer=officer,
-        )
-        signed = jws.sign(msgspec.json.encode(draft), objects.DRAFT_TYP, [signer])
-        return draft.id, Envelope(signed, b"")
+        """Take back what waits: see ``Withdrawing.withdraw``."""
+        return await self._over.withdraw(pending, tell, officer)
 
 
 def _releases(item: Item, header_digest: str) -> bool:

@@ -315,6 +315,20 @@ class Poster:
             receipt = await self._asked(box, identity, envelope)
             return receipt or await self._again(box, identity, envelope, tell)
 
+    async def is_unsent(self, box: Outbox, identity: str) -> bool:
+        """Tell whether the node does not have what waits; then it is forgotten here.
+
+        Raises:
+            Refusal, Fault: that could not be had.
+        """
+        async with self.alone(identity):
+            if box.waits(identity) is None:
+                return box.receipt(identity) is None
+            if await self._asked(box, identity, _unsent(box, identity)) is not None:
+                return False
+            box.discard(identity)
+            return True
+
     async def _asked(self, box: Outbox, identity: str, envelope: Envelope) -> Receipt | None:
         """Ask for the receipt of something, and keep it; None: the node does not have it."""
         try:

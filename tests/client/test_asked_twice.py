@@ -71,8 +71,8 @@ async def test_what_is_declined_under_its_id_later_leaves_what_went(tmp_path):
         await approved(door, tmp_path, "b")
         await taken_up(door, tmp_path)
         async with line(door, tmp_path) as author:
-            author.asking._note(msgspec.structs.replace(asked, ended="declined"))
-            author.asking._clear(asked)
+            author.asking._over.note(msgspec.structs.replace(asked, ended="declined"))
+            author.asking._over.clear(asked)
             assert author.world.kept.has(asked.id)
             assert author.world.outbox.envelope(asked.id) is not None
 

@@ -9,10 +9,10 @@ import pytest
 
 from exchange.client import losses
 from exchange.client.purging import purge
-from exchange.errors import Fault
+from exchange.errors import Code, Fault
 from exchange.model import entry as entries
 from tests.builders import DAY, DESK, NOW_MS, OPS, WATCH
-from tests.client.attached import a_file
+from tests.client.attached import Pauses, a_file
 from tests.client.dealing import agency
 from tests.client.foureyes import (
     MARK,
@@ -130,7 +130,7 @@ async def test_file_of_what_was_withdrawn_while_the_node_was_away_takes_no_room_
             assert not await author.attachments.give_up(over.uploads)
             # Not before the node knows that it is over.
             author.transport._profile = url
-            await author.asking._let_go(over)
+            await author.asking._over.let_go(over)
             assert len(list(uploads.glob("*/*.*"))) == 1
         # The node takes the withdrawal, and the machine goes down before it says of the file.
         async with line(door, tmp_path) as author:
@@ -146,6 +146,48 @@ async def test_file_of_what_was_withdrawn_while_the_node_was_away_takes_no_room_
             assert not author.world.outbox.envelope(pending.draft).body
             assert not list(author.world.cabinet.folder.glob("*.attached"))
         assert not list(uploads.glob("*/*.*"))
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_what_was_withdrawn_before_the_node_had_it_ends_as_withdrawn(tmp_path, at_once):
+    """Its file is destroyed by then: sent all the same, its draft would be refused."""
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        prepared = await author.prepare(red(), attach=[a_file(tmp_path, size=10)])
+        there = author.transport._profile
+        away = msgspec.structs.replace(there, url="https://127.0.0.1:9")
+        author.transport._profile = away
+        author.attachments._pause = Pauses()
+        with pytest.raises(Fault):
+            await author.asking.ask(prepared, MARK, quiet)
+        (pending,) = author.asking.waiting.open()
+        if at_once:
+            author.transport._profile = there
+            assert await author.asking.withdraw(pending, quiet) is None
+        else:
+            with pytest.raises(Fault):
+                await author.asking.withdraw(pending, quiet)
+            author.transport._profile = there
+        assert await author.resume() == []
+        box, over = author.world.outbox, author.asking.waiting.of(pending.of)
+        assert (box.waiting(), box.refused(), over.uploads) == ([], [], [])
+        assert await state(door, tmp_path) == "withdrawn"
+        found = await journal(door.node)
+        kinds = {type(each.facts) for each in found}
+        assert not kinds & {entries.Drafted, entries.Refused}
+
+
+async def test_what_may_still_arrive_is_sent_once_more_and_then_taken_back(tmp_path):
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        prepared = await author.prepare(red())
+        dying(author._poster, "resolve")
+        with pytest.raises(Killed):
+            await author.asking.ask(prepared, MARK, quiet)
+        del author._poster.resolve
+        (pending,) = author.asking.waiting.open()
+        author.world.outbox.tried(pending.draft, Fault(Code.OUTCOME_UNKNOWN), NOW_MS)
+        assert await author.asking.withdraw(pending, quiet) is not None
+        found = [each.facts for each in await journal(door.node)]
+        assert len([each for each in found if isinstance(each, entries.Drafted)]) == 2
 
 
 async def test_while_the_node_is_away_it_is_kept_and_asked_later(tmp_path):
