@@ -142,6 +142,7 @@ class Code(StrEnum):
     PERSONS_AUDIENCE = "persons-audience"
     ASYLUM_TO_ORIGIN = "asylum-to-origin"
     TEXT_NOT_HERE = "text-not-here"
+    CORRECTION_UNCHECKED = "correction-unchecked"
 
     # The caller at the door.
     NO_TOKEN = "no-token"

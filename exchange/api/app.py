@@ -57,6 +57,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/granted", granted.granted),
     ("GET", "/v1/receipts/{id}", routes.receipt),
     ("GET", "/v1/posted/{id}", routes.posted),
+    ("GET", "/v1/posted/{id}/bearing", routes.bearing),
     ("GET", "/v1/checkpoint", routes.checkpoint),
     ("GET", "/v1/tile/{path:.+}", routes.tile),
     ("GET", "/v1/proof", routes.proof),

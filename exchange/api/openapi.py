@@ -36,6 +36,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/granted": (200, _JSON, wire.JournalItem),
     "/v1/receipts/{id}": (200, _JSON, objects.Receipt),
     "/v1/posted/{id}": (200, wire.SIGNED_TYPE, None),
+    "/v1/posted/{id}/bearing": (200, _JSON, wire.Bearing),
     "/v1/checkpoint": (200, _TEXT, None),
     "/v1/tile/{path}": (200, _BYTES, None),
     "/v1/proof": (200, _JSON, wire.Proof),

@@ -36,6 +36,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/v1/granted"): _READERS,
     ("GET", "/v1/receipts/{id}"): ANY,
     ("GET", "/v1/posted/{id}"): ANY,
+    ("GET", "/v1/posted/{id}/bearing"): ANY,
     ("GET", "/v1/checkpoint"): ANY,
     ("GET", "/v1/tile/{path}"): ANY,
     ("GET", "/v1/proof"): ANY,

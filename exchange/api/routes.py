@@ -10,7 +10,8 @@ from aiohttp import web
 
 from exchange.api import framing, problems, roles, shown
 from exchange.api.asked import number, pressed
-from exchange.broker import keys
+from exchange.broker import bearing as bearings
+from exchange.broker import holding, keys
 from exchange.broker.posters import is_poster
 from exchange.broker.pressing import RANKS
 from exchange.errors import Code, Fault, Refusal
@@ -314,6 +315,22 @@ async def posted(request: web.Request) -> web.Response:
     """
     signed = entries.decode((await _posted(request)).entry).object
     return web.Response(body=signed, content_type=wire.SIGNED_TYPE)
+
+
+async def bearing(request: web.Request) -> web.Response:
+    """Return what the caller posted that cancels, corrects or supersedes what it posted.
+
+    By id, in the journal's order; of the latter two, the first 64 of each that came before the
+    bulletin, and after it. What colleagues posted is in inboxes, and is not told here.
+    """
+    of, node = holding.read(await _posted(request)), request.app[NODE]
+    if of is None:
+        raise Refusal(Code.NOT_FOUND, "/id")
+    found = await node.store.find(bearings.names(of.header, of.digest))
+    told = sorted({each.index: each for each in found.values()}.items())
+    ours = [each for _, raw in told if (each := holding.read(raw)) is not None]
+    mine = [each.header.id for each in ours if each.header.endpoint == of.header.endpoint]
+    return json(wire.Bearing(mine))
 
 
 async def _posted(request: web.Request) -> Found:

@@ -116,6 +116,18 @@ def _numbered(key: Callable[[int], bytes], find: Find) -> list[Found]:
     return [first, *(each for each in takewhile(lambda one: one is not None, others) if each)]
 
 
+def names(header: Header, header_digest: str) -> list[bytes]:
+    """Return every key under which what bears on a bulletin may be found, whenever it came."""
+    cancels, *amending = BEARING
+    named = (header.origin, header_digest, header.id, header.type)
+    found = [keys.bearing(cancels, *named)]
+    for number in range(MAX_BEARING):
+        for rel in amending:
+            found.append(keys.bearing(rel, *named, number))
+            found.append(keys.later(rel, header_digest, number))
+    return found
+
+
 class Standing(NamedTuple):
     """What stands of all that bears on a bulletin, in journal order.
 

@@ -63,7 +63,7 @@ async def _post(session: Session, wanted: Wanted, by: By) -> int:
             tell = teller(session, "Adjunto", "Attachment")
             return _tell(session, agency, before, await agency.separating.go_on(before, tell))
         found = await choosing.target(agency, wanted.target) if wanted.target else None
-        prepared = await agency.prepare(wanted.draft, found, wanted.attach)
+        prepared = await wanted.prepare(agency, found)
         view, now = agency.trust.newest, agency.world.now()
         parts = separating.split(prepared, by, view, now, agency.new_id)
         told = {**reviewing.told(session, prepared), "envelopes": _envelopes(parts)}

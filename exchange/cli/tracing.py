@@ -11,7 +11,7 @@ import click
 from exchange.cli import abroad, ageing, away, naming, output, timeline, witnessed
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
-from exchange.client import story
+from exchange.client import elsewhere, story
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import entry as entries
@@ -84,6 +84,8 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         of, why, vouched = await _asked(agency, of)
         if of.facts is None:
             return {**_sealed(of.header), **_waiting(of.header, why, outbox.waits(named))}
+        if why is None:
+            await elsewhere.learn_if_there(agency, of.header.id)
         shown = await agency.known()
         items = shown.items
         past = story.past(story.every(outbox), of, items)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
     from exchange.client.separating import By
+    from exchange.model.bulletin.blocks import Target
     from exchange.model.draft import Draft
     from exchange.model.objects import Receipt
 
@@ -86,6 +87,11 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @held.OFFICER
 @apart.OPTION
 @click.option(
+    "--unchecked",
+    is_flag=True,
+    help="Post a correction whose target's text is not here: you compared them elsewhere.",
+)
+@click.option(
     "--witnessed",
     "vouched",
     is_flag=True,
@@ -102,6 +108,7 @@ def post(  # noqa: PLR0913  (one for each option)
     queue: bool,
     yes: bool,
     vouched: bool,
+    unchecked: bool,
     officer: str | None,
     separately: By | None,
 ) -> None:
@@ -111,7 +118,9 @@ def post(  # noqa: PLR0913  (one for each option)
     needs a release waits for that (exit code 7 as well): see `release list`.
     """
     sending = None if dry_run else yes
-    wanted = Wanted(_read(file), target, attach, sending, queue, vouched, {}, officer)
+    wanted = Wanted(
+        _read(file), target, attach, sending, queue, vouched, {}, officer, unchecked
+    )
     if separately is None:
         run(session, wanted)
     else:
@@ -148,7 +157,8 @@ class Wanted(NamedTuple):
 
     ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
     has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt. ``more``
-    is told in JSON beside the rest; ``officer`` is who asks for a release.
+    is told in JSON beside the rest; ``officer`` is who asks for a release. ``unchecked`` lets a
+    correction go that cannot be held to its target here.
     """
 
     draft: Draft
@@ -159,6 +169,11 @@ class Wanted(NamedTuple):
     witnessed: bool = False
     more: Mapping[str, Any] = {}
     officer: str | None = None
+    unchecked: bool = False
+
+    async def prepare(self, agency: Agency, target: Target | None) -> Prepared:
+        """Return what would be sealed; see ``Agency.prepare``."""
+        return await agency.prepare(self.draft, target, self.attach, unchecked=self.unchecked)
 
     def mark(self) -> str:
         """Return what tells it from everything else that is posted."""
@@ -232,7 +247,7 @@ async def _post(session: Session, wanted: Wanted) -> bool:
             if taken is not None:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
-        prepared = await agency.prepare(wanted.draft, found, wanted.attach)
+        prepared = await wanted.prepare(agency, found)
         more = {**wanted.more, **apart.others(session, agency, prepared)}
         wanted = wanted._replace(more=more)
         told = {**reviewing.told(session, prepared), **wanted.more}

@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from exchange.client import (
-    amending,
     attaching,
     attesting,
     compose,
-    consented,
+    elsewhere,
     following,
     granting,
     holders,
     opening,
     recorded,
     resuming,
+    reviewing,
     witnessing,
 )
 from exchange.client.asking import Asking
@@ -51,7 +51,7 @@ from exchange.client.trust import TrustLog
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import objects
-from exchange.model.bulletin import Con, check_onward
+from exchange.model.bulletin import Con
 from exchange.model.identity import uuid7
 from exchange.policy.attesting import must_name_officer
 from exchange.policy.expiry import lapses
@@ -168,11 +168,14 @@ class Agency:
         attach: Sequence[Path | File] = (),
         *,
         in_spite: bool = False,
+        unchecked: bool = False,
     ) -> Prepared:
         """Return what would be sealed and who could read it. See ``compose.prepare``.
 
-        A correction of what is held here is applied to it first, and refused as its readers
-        would, or for what no author writes; beside an update its earlier text is looked at.
+        A correction is applied first to what it corrects, and refused as its readers would, or
+        for what no author writes; where that text is not here, so that it cannot be held to
+        it, it is refused as well (``correction-unchecked``), unless ``unchecked`` says that
+        its author compared them elsewhere. Beside an update its earlier text is looked at.
         The files in ``attach`` are looked at, and sealed when it is posted. Where the node is
         away it is prepared by the trust documents that are held, and says as of when.
         """
@@ -194,37 +197,14 @@ class Agency:
             in_spite=in_spite,
             held_by=lambda named: holders.of(named, self.world.outbox, items),
         )
+        prepared = msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
         if prepared.header.verb in ("correct", "update"):
-            prepared = await self._held_to_target(prepared, in_spite)
+            return await reviewing.held_to_target(
+                self, prepared, in_spite=in_spite, unchecked=unchecked
+            )
         if isinstance(prepared.bulletin, Con):
-            await self._held_to_people(prepared.bulletin, in_spite)
-        return msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
-
-    async def _held_to_people(self, answer: Con, in_spite: bool) -> None:
-        """Hold the leave to pass a bulletin of ours on to the people that it names."""
-        content = answer.content
-        if content.consent != "grant" or in_spite:
-            return
-        about = consented.of_request(self, await self.inbox.as_held(), content.target)
-        if about.text is not None:
-            check_onward(about.text, content.proposed_to, about.unknown)
-        elif about.may_protect:
-            # Whom it names cannot be known: leave to tell of them is given by nobody's guess.
-            named = {} if about.header is None else {"id": about.header.id}
-            raise Refusal(Code.TEXT_NOT_HERE, "/bulletin/content/target", **named)
-
-    async def _held_to_target(self, prepared: Prepared, in_spite: bool) -> Prepared:
-        world, keys = self.world, self.keys
-        own = amending.Own(world.outbox, world.kept, keys.openers, world.now())
-        ours = amending.posted(prepared.header, own, world.codes)
-        # Nobody is asked: a correction is not to wait for what a node may keep back.
-        held = [*ours, *await self.inbox.as_held()]
-        objection = amending.objection(prepared, held, world.codes)
-        if objection is not None and not in_spite:
-            raise objection
-        warnings = [*prepared.warnings, *amending.warnings(prepared, held, world.codes)]
-        objection = prepared.objection or objection
-        return msgspec.structs.replace(prepared, objection=objection, warnings=warnings)
+            await reviewing.held_to_people(self, prepared.bulletin, in_spite=in_spite)
+        return prepared
 
     async def post(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> Receipt:
         """Seal, keep, upload what is attached, post; return the receipt, verified.
@@ -267,12 +247,18 @@ class Agency:
         return uuid7(self.world.clock_ms(), self.world.randomness(10))
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
-        """Return what would be granted and to whom. See ``granting.prepare``."""
-        view, _ = await self.known_view()
+        """Return what would be granted and to whom. See ``granting.prepare``.
+
+        What corrected or cancelled it from another machine is learned first, if the node is
+        there.
+        """
+        view, as_of_ms = await self.known_view()
         now = self.world.now()
         view.must_be_timely(self.profile.node, now)
         known = self.inbox.is_given_by_colleague
         box = self.world.outbox
+        if as_of_ms is None and box.receipt(identity) is not None:
+            await elsewhere.learn_if_there(self, identity)
         return granting.prepare(box, identity, endpoint, view, now, given_by_colleague=known)
 
     async def grant(self, prepared: Granting) -> Receipt:

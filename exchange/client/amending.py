@@ -1,4 +1,4 @@
-"""A correction about to be sent, held to what it corrects where that is here.
+"""A correction about to be sent, held to what it corrects; where that is not here, it says so.
 
 What joins a corrected place with others can be judged on the whole bulletin alone: a total that
 gives a hidden cell away is told to everybody once it is sent, whoever refuses it then.
@@ -97,14 +97,21 @@ def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal
         codes: the code lists.
 
     Returns:
-        None where it can be, or where what it corrects is not here; else what every reader
-        would be told, or what no author writes, with ``at`` under ``/bulletin``.
+        None where it can be; else what every reader would be told, or what no author writes,
+        with ``at`` under ``/bulletin``. ``correction-unchecked``: the text that it corrects,
+        or what corrected that before, is not here, or not understood here.
     """
     said = _said(prepared)
+    if prepared.header.verb != "correct":
+        return None
     found = bearing.hold(said, [*held, said], codes)
     refusal = found.refusal if found is not None else None
     if found is not None and found.after is not None:
         refusal = _written(found.before, found.after)
+    if refusal is None and (found is None or found.is_partial):
+        reference = bearing.reference_of(prepared.header)
+        named = {} if reference is None else {"id": reference.id}
+        return Refusal(Code.CORRECTION_UNCHECKED, "/bulletin/content/target", **named)
     if refusal is None or refusal.code is Code.OVERSIZED:
         return None
     return Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts)

@@ -53,7 +53,8 @@ class Held(msgspec.Struct, frozen=True):
     """A correction beside what it corrects, as earlier corrections had left that.
 
     ``after`` is the bulletin as it should read, or None where the correction does not hold:
-    then ``refusal`` says why, and ``unfounded`` which of its changes.
+    then ``refusal`` says why, and ``unfounded`` which of its changes. ``is_partial``: an
+    earlier correction is not here, or cannot be read here whole, and may have changed it.
     """
 
     target: Delivered
@@ -61,6 +62,7 @@ class Held(msgspec.Struct, frozen=True):
     after: AnyBulletin | None
     refusal: Refusal | None = None
     unfounded: list[Claim] = []
+    is_partial: bool = False
 
 
 def reference_of(header: Header) -> Reference | None:
@@ -151,7 +153,9 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
     is_missing = is_missing or any(
         each.bulletin is None or each.not_understood for each in order[1:]
     )
-    return None if held.after is None and is_missing else held
+    if held.after is None and is_missing:
+        return None
+    return msgspec.structs.replace(held, is_partial=is_missing)
 
 
 def as_corrected(item: Delivered, items: Sequence[Item], codes: Codes) -> AnyBulletin | None:

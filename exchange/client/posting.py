@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exchange.client import compose, receipts, resealing, resuming
+from exchange.client import compose, elsewhere, receipts, resealing, resuming
 from exchange.client.alone import alone
 from exchange.client.answers import decoded
 from exchange.client.attaching import untold
@@ -296,12 +296,21 @@ class Poster:
             self._world.kept.destroy(identity)
             box.refuse(identity, refusal, proof, _about(box, identity))
             await self._give_up(envelope)
+            await self._learn(refusal)
             raise refusal
         closed, again = fresh
         with self._world.cabinet.change():
             self.remember_key(closed)
             box.keep(identity, closed.envelope, "", again)
         return await self._send(box, identity, closed.envelope, anew=False)
+
+    async def _learn(self, refusal: Refusal) -> None:
+        """Look for what cancelled a bulletin of ours, where something is refused for that."""
+        of = refusal.facts.get("id")
+        if refusal.code is Code.TARGET_CANCELLED and isinstance(of, str):
+            # The refusal is told in any case.
+            with suppress(ExchangeError):
+                await elsewhere.learn(self._agency, of)
 
     async def resolve(self, box: Outbox, identity: str, tell: Tell) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
-from exchange.client import bearing, bodies, granting, losses, separating, story
+from exchange.client import bearing, bodies, elsewhere, granting, losses, separating, story
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.pending import Waiting
@@ -246,6 +246,7 @@ async def attest(agency: Agency, items: Sequence[Item]) -> int:
     """
     world, count = agency.world, 0
     acks = world.outbox.acks
+    await elsewhere.learn_withdrawn(agency, items)
     for item in carry_out(world.cabinet, items, agency.trust, world.now()):
         identity = agency.acknowledged(item, "purged")
         if identity is not None and acks.receipt(identity) is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import amending, documenting, witnessing
+from exchange.client import amending, documenting, elsewhere, witnessing
 from exchange.errors import Code, Fault, Refusal
 from exchange.evidence import making, package
 from exchange.evidence.making import Cut, Trusted
@@ -88,6 +88,8 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
 async def _opened(agency: Agency, index: int, header: Header, *, is_own: bool) -> Opened:
     """Return the text: of what was posted here by the key that was kept, and no other."""
     if is_own:
+        # From another machine it may have been cancelled: then it is handed out no more.
+        await elsewhere.learn(agency, header.id)
         opened = documenting.own_text(agency, header)
         if opened is None:
             raise _gone(agency, header)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from exchange.model.header import Precedence
-from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
+from exchange.model.identity import Base64, Count, Digest, EndpointId, Uuid7, Word
 from exchange.model.objects import Receipt
 
 if TYPE_CHECKING:
@@ -321,6 +321,12 @@ class Standing(msgspec.Struct, frozen=True):
 
     receipt: Receipt
     state: EnrolmentState
+
+
+class Bearing(msgspec.Struct, frozen=True):
+    """What the caller posted that bears on a bulletin of its own: the ids, in order."""
+
+    ids: list[Uuid7]
 
 
 class KeptObject(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ PATHS = {
     "/v1/uploads/{digest}": f"/v1/uploads/{'A' * 43}?size=1&offset=0",
     "/v1/receipts/{id}": "/v1/receipts/01890000-0000-7000-8000-000000000000",
     "/v1/posted/{id}": "/v1/posted/01890000-0000-7000-8000-000000000000",
+    "/v1/posted/{id}/bearing": "/v1/posted/01890000-0000-7000-8000-000000000000/bearing",
     "/v1/tile/{path:.+}": "/v1/tile/0/000.p/1",
     "/v1/heads/{node}": "/v1/heads/us",
 }

@@ -164,6 +164,8 @@ async def test_swapped_in_the_path_is_nobodys():
             (f"/v1/receipts/{ids[0]}", DESK),
             (f"/v1/posted/{ids[0]}", WATCH),
             (f"/v1/posted/{ids[0]}", DESK),
+            (f"/v1/posted/{ids[0]}/bearing", WATCH),
+            (f"/v1/posted/{ids[0]}/bearing", DESK),
         ):
             assert (await door.get(path, by)).code == "not-found", (path, by)
         assert (await door.get(f"/v1/inbox?endpoint={COAST}", WATCH)).code == "not-yours"

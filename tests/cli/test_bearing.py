@@ -156,7 +156,7 @@ def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, 
         assert ran.json["error"]["at"] == "/bulletin/content/changes/1"
     with exercise.mail(OPS, purge=False) as cabinet:
         KeptKeys(cabinet).destroy(target["id"])
-    wrong = posted(exercise, "cor-1.es.toml", "--target", target["id"], **lie)
+    wrong = posted(exercise, "cor-1.es.toml", "--target", target["id"], "--unchecked", **lie)
     shown = read(exercise, wrong["id"], lang)
     assert loud in shown
     assert says in shown

@@ -45,8 +45,14 @@ def test_what_is_not_here_is_fetched_as_it_is_told_and_then_traced_and_a_target(
     # Its text is not here: by that a correction is not judged, as where the text is purged.
     correction = exercise.draft("cor-1.es.toml")
     assert exercise.at(second, "confirm", identity).code == 0
-    for each in (correction, draft):
-        assert exercise.at(second, "post", each, "--target", identity, "--yes").code == 0
+    error = exercise.at(second, "post", correction, "--target", identity, "--yes", "--json")
+    assert error.json["error"]["code"] == "correction-unchecked"
+    assert "--unchecked" in error.json["error"]["es"]["next"]
+    for words in ((correction, "--unchecked"), (draft,)):
+        assert exercise.at(second, "post", *words, "--target", identity, "--yes").code == 0
+    # The first machine is told of both by the node, and believes their signatures.
+    (recipient,) = exercise.at(OPS, "trace", identity, "--json").json["recipients"]
+    assert {"corrected", "cancelled"} <= {each["step"] for each in recipient["steps"]}
     missing = exercise.at(second, "outbox", "fetch", "nothing", "--json")
     assert (missing.code, missing.json["error"]["code"]) == (1, "not-found")
     assert "hint" not in missing.json["error"]

@@ -90,13 +90,17 @@ async def test_nothing_is_opened_after_its_time_to_be_kept(tmp_path):
         assert not sender.world.kept.has(target.id)
 
 
-async def test_correction_of_what_is_not_here_is_left_to_its_readers(tmp_path):
+async def test_correction_of_what_is_not_here_is_left_to_its_readers_if_its_author_says_so(
+    tmp_path,
+):
     async with serving() as door, line(door.url, tmp_path) as sender:
         target = await sent(sender, draft(bulletin("szr-1.es.toml")))
         lie = correcting((PURITY, 12.5, 79.0))
         assert await refused(sender, lie, target)
         sender.world.kept.destroy(target.id)
-        assert (await sender.prepare(lie, target)).objection is None
+        at = "/bulletin/content/target"
+        assert await refused(sender, lie, target) == (Code.CORRECTION_UNCHECKED, at)
+        assert (await sender.prepare(lie, target, unchecked=True)).objection.at == at
 
 
 def quantity(*, packages=None, kg=None, basis="estimated"):

@@ -228,6 +228,16 @@ async def test_author_destroys_what_a_colleague_withdrew_to_be_destroyed(tmp_pat
         assert case.holds(OPS, sent) == (False, False)
 
 
+async def test_author_destroys_what_another_machine_of_its_own_withdrew(tmp_path):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH])
+        await case.send(sent)
+        cancel = cancelling(sent.envelope, declares=["must-purge"], to=[WATCH])
+        assert (await case.door.post(cancel.framed())).status == 201
+        await case.purge(NOW)
+        assert (await case.look(OPS), case.holds(OPS, sent)) == (([], 0), (False, False))
+
+
 @pytest.mark.parametrize("ahead", [0, 7 * DAY])
 async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path, ahead):
     async with a_case(tmp_path, RULE) as case:
