@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exchange.client.cabinet import Cabinet
 
 _DRAWER = "held.pending"
+_OVER = "held.over"
 
 Ending = Literal["posted", "declined", "withdrawn"]
 
@@ -86,10 +87,18 @@ class Waiting:
         every = self.all()
         return [each for each in every if each.ended is None or each.withdrawal or each.uploads]
 
+    def end(self, draft: str, until: int) -> None:
+        """Remember, until its time, that a draft of another, by its id, was decided."""
+        self._cabinet.put(_OVER, draft, b"", until)
+
+    def is_over(self, draft: str) -> bool:
+        """Tell whether ``end`` remembered that."""
+        return self._cabinet.has(_OVER, draft)
+
     def purge(self, now: int) -> int:
         """Forget what is not to be retained any more; return how many there were."""
-        values, damaged = self._cabinet.take_overdue(_DRAWER, now)
-        return len(values) + len(damaged)
+        gone = [self._cabinet.take_overdue(each, now) for each in (_DRAWER, _OVER)]
+        return sum(len(values) + len(damaged) for values, damaged in gone)
 
 
 def _decoded(value: bytes) -> Pending:

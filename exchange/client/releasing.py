@@ -6,7 +6,7 @@ of just its header: see ``opened``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -26,7 +26,7 @@ from exchange.seal.open import Opened, check_evidence, open_draft
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.outcomes import Why
@@ -39,8 +39,22 @@ if TYPE_CHECKING:
 
 # Words of ``schemas/v1/codes/release-states.json``.
 State = Literal[
-    "asking", "waiting", "released", "posted", "refused", "declined", "withdrawn", "expired"
+    "asking",
+    "waiting",
+    "released",
+    "posted",
+    "refused",
+    "declined",
+    "withdrawn",
+    "decided",
+    "expired",
 ]
+# How a draft stands that our node refused to have decided by us: another machine of ours did.
+_DECIDED: Final[Mapping[str, State]] = {
+    Code.ALREADY_RELEASED: "released",
+    Code.RELEASE_LATE: "decided",
+    Code.DRAFT_OVER: "decided",
+}
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -48,7 +62,8 @@ class Queued(msgspec.Struct, frozen=True):
 
     ``id`` is the draft's, ``bulletin`` that of ours, which no other can know; ``gives`` says
     to whom of a grant of it. ``by``, ``officer`` and ``reason`` are of who released or
-    declined it; ``why`` of a node that refused it.
+    declined it; ``why`` of a node that refused it. ``decided``: it is over, by what the node
+    says, and nobody told us how: another machine of ours decided it.
     """
 
     id: str
@@ -125,6 +140,7 @@ class Releasing:
 
     def _theirs(self, items: Sequence[Item]) -> Iterator[Queued]:
         us, now = self._agency.profile.endpoint, self._world.now()
+        refused = {each.id: each.why.code for each in self._world.outbox.refused()}
         for item in items:
             if not isinstance(item, Drafted) or item.draft.step != "asked":
                 continue
@@ -137,6 +153,8 @@ class Releasing:
                 state, by, officer = told
             elif mine := self._own(draft.of):
                 state, by, officer = mine
+            elif state == "waiting" and (decided := self._elsewhere(draft, refused)):
+                state, by = decided, us if decided == "released" else ""
             yield Queued(
                 id=draft.id,
                 of=draft.of,
@@ -166,6 +184,21 @@ class Releasing:
                 return ("released" if state == "released" else "declined", us, officer)
         return None
 
+    def _elsewhere(
+        self, draft: objects.SealedDraft, refused: Mapping[str, str]
+    ) -> State | None:
+        """Return how another machine of ours decided, as our node let us know; None: nothing.
+
+        Args:
+            draft: of which nothing is in the inbox: nobody else decided.
+            refused: what our node refused of us, each with the code.
+        """
+        for what in ("release", "decline"):
+            said = refused.get(self._world.outbox.led(_mark(what, draft.of)) or "")
+            if said is not None and said in _DECIDED:
+                return _DECIDED[said]
+        return "decided" if self._agency.asking.waiting.is_over(draft.id) else None
+
     # -- looking ------------------------------------------------------------------------------
 
     async def opened(self, item: Drafted) -> Delivered:
@@ -176,14 +209,13 @@ class Releasing:
         grant, ``grant`` is what is to be released, and names that header by its digest.
 
         Raises:
-            Refusal: it is not what it should be, or not to be had any more.
+            Refusal: it is not what it should be, or not to be had any more; ``draft-over``: it
+                was decided, and is remembered so.
             Fault: the node does not answer.
         """
         draft = item.draft
-        named = draft.body.digest if draft.body else ""
         await self._agency.view()
-        # Not kept here: the node shows it for as long as we may look at it.
-        raw = await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
+        raw = await self._fetched(item)
         openers = [*self._agency.keys.openers, *self._agency.keys.destroyed]
         told, grant = open_draft(draft, raw, openers), None
         signed = self._signed(item, told.partition(b"\n")[0])
@@ -214,6 +246,19 @@ class Releasing:
             not_understood=unknown,
             opened=opened,
         )
+
+    async def _fetched(self, item: Drafted) -> bytes:
+        """Return what is sealed to us. Not kept here: the node shows it while we may look."""
+        draft = item.draft
+        named = draft.body.digest if draft.body else ""
+        try:
+            return await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
+        except Refusal as refusal:
+            if refusal.code is not Code.PURGED or draft.until <= self._world.now():
+                raise
+            # Before its time a draft is destroyed by a decision alone.
+            self._agency.asking.waiting.end(draft.id, draft.until)
+            raise Refusal(Code.DRAFT_OVER, "/of") from refusal
 
     def _signed(self, item: Drafted, raw: bytes) -> jws.Signed:
         """Return what is to be released: signed by who asks, and just what the draft names."""

@@ -108,9 +108,8 @@ async def test_cancellation_reaches_the_late_recipient_and_ends_granting(tmp_pat
         assert news.locked.code is Code.NOT_A_RECIPIENT
         with pytest.raises(Refusal) as caught:
             await granted(door.url, tmp_path, identity, COAST)
-        # Known by then, as if it had been cancelled here; the node would refuse it all the same.
+        # Known by then, as if it had been cancelled here: nothing is sent.
         assert caught.value.code is Code.CONTENT_KEY_GONE
-        # Refused, and proved to be: nothing of it waits.
         assert line(door.url, tmp_path).world.outbox.waiting() == []
 
 
