@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 import msgspec
 
-from exchange.client import compose
+from exchange.client import compose, resealing
 from exchange.client.pending import Gives, Pending, Waiting
 from exchange.client.reading import Drafted, Released
 from exchange.client.resuming import untroubled
@@ -60,13 +60,17 @@ class Asked(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A bulletin sealed for good, and the draft that asks for its release: nothing is kept."""
+    """A bulletin sealed for good, and the draft that asks for its release: nothing is kept.
+
+    ``reviewed`` is the digest of what its author reviewed.
+    """
 
     prepared: Prepared
     pending: Pending
     held: Envelope
     draft: Envelope
     closed: Closed
+    reviewed: str
 
 
 class Asking:
@@ -170,7 +174,8 @@ class Asking:
             raise
         until = header.retain_until
         pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
-        return Ready(prepared, pending, envelope, draft, closed)
+        reviewed = resealing.reviewed(prepared, [each.told.digest for each in attached])
+        return Ready(prepared, pending, envelope, draft, closed, reviewed)
 
     def keep(self, ready: Ready) -> Pending:
         """Keep what ``sealed`` returned; or return what was asked before under its mark or id.
@@ -184,7 +189,7 @@ class Asking:
                 return before
             kept = self._keep(ready.pending, ready.held, ready.draft)
             if kept is ready.pending:
-                self._poster.remember(ready.prepared, ready.closed)
+                self._poster.remember(ready.closed, ready.reviewed)
         return kept
 
     async def ask_grant(

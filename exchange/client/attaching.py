@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -174,6 +175,25 @@ class Looking:
         return self._is_sound and (
             self._starts is None or bool(self._starts.match(self._start))
         )
+
+
+def digests(files: Sequence[File]) -> list[str]:
+    """Return the SHA-256 of what is in each file now: as sealing one tells it.
+
+    Raises:
+        Fault: ``store-failed``: one cannot be read, by place.
+    """
+    return [_digest(file, f"/attachments/{place}") for place, file in enumerate(files)]
+
+
+def _digest(file: File, at: str) -> str:
+    found = sha256()
+    try:
+        for piece in file.pieces():
+            found.update(piece)
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, at, found=type(error).__name__) from error
+    return b64(found.digest())
 
 
 def seal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)

@@ -9,9 +9,9 @@ Under one mark it is kept once: who kept nothing yet takes up what another did m
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client import compose, elsewhere, receipts, resealing, resuming
+from exchange.client import attaching, compose, elsewhere, receipts, resealing, resuming
 from exchange.client.alone import alone
 from exchange.client.answers import decoded
 from exchange.client.attaching import untold
@@ -47,6 +47,14 @@ class Meanwhile(Exception):  # noqa: N818  (no error: it is taken up)
         self.identity = identity
 
 
+class Made(NamedTuple):
+    """Something sealed, what sealing it anew takes, and the digest of what was reviewed."""
+
+    closed: Closed
+    anew: bytes
+    reviewed: str
+
+
 class Poster:
     """Takes one endpoint's envelopes to its home node."""
 
@@ -76,14 +84,14 @@ class Poster:
         identity = prepared.header.id
         if self.is_known(prepared):
             raise Meanwhile(identity)
-        closed, anew = await self.sealed(prepared, tell)
+        made = await self.sealed(prepared, tell)
         try:
-            self._keep(prepared, closed, mark, anew)
+            self._keep(prepared, made, mark)
         except Meanwhile as found:
             if found.identity != identity:
                 self.abandon(identity)
             raise
-        return closed.envelope
+        return made.closed.envelope
 
     async def queue(self, prepared: Prepared, mark: str, tell: Tell) -> str:
         """Seal what was reviewed, and keep it; return the id under which it is kept.
@@ -112,11 +120,13 @@ class Poster:
 
         Raises:
             Refusal: ``id-reused``: what was kept under its id is something else.
+            Fault: ``store-failed``: it was, and what is in its files by now cannot be read.
         """
         identity = prepared.header.id
         if not self._is_kept(identity):
             return False
-        if self._world.outbox.reviewed(identity) != resealing.reviewed(prepared):
+        now = resealing.reviewed(prepared, attaching.digests(prepared.files))
+        if self._world.outbox.reviewed(identity) != now:
             raise Refusal(Code.ID_REUSED, "/id", id=identity)
         return True
 
@@ -124,8 +134,8 @@ class Poster:
         box = self._world.outbox
         return box.knows(identity) or box.held.knows(identity)
 
-    async def sealed(self, prepared: Prepared, tell: Tell) -> tuple[Closed, bytes]:
-        """Return what was reviewed, sealed, and what sealing it anew takes; its files are kept.
+    async def sealed(self, prepared: Prepared, tell: Tell) -> Made:
+        """Return what was reviewed, sealed; its files are kept.
 
         Raises:
             Refusal, Fault: as ``attaching.seal``.
@@ -138,31 +148,33 @@ class Poster:
         except Refusal:
             self.abandon(identity)
             raise
-        return closed, resealing.remember(prepared, attached)
+        told = resealing.reviewed(prepared, [each.told.digest for each in attached])
+        return Made(closed, resealing.remember(prepared, attached), told)
 
-    def keep(self, prepared: Prepared, closed: Closed, anew: bytes) -> None:
+    def keep(self, prepared: Prepared, made: Made) -> None:
         """Keep what ``sealed`` returned, to be sent.
 
         Raises:
             Meanwhile, Refusal: as ``seal``; nothing is kept.
         """
-        self._keep(prepared, closed, "", anew)
+        self._keep(prepared, made, "")
 
-    def _keep(self, prepared: Prepared, closed: Closed, mark: str, anew: bytes) -> None:
+    def _keep(self, prepared: Prepared, made: Made, mark: str) -> None:
         with self._world.cabinet.change():
             other = self._world.outbox.led(mark) if mark in self._begun else None
             if other is not None and other != self._begun[mark]:
                 raise Meanwhile(other)
             if self.is_known(prepared):
                 raise Meanwhile(prepared.header.id)
-            self.remember(prepared, closed)
-            self._world.outbox.keep(prepared.header.id, closed.envelope, mark, anew)
+            self.remember(made.closed, made.reviewed)
+            identity, envelope = prepared.header.id, made.closed.envelope
+            self._world.outbox.keep(identity, envelope, mark, made.anew)
 
-    def remember(self, prepared: Prepared, closed: Closed) -> None:
+    def remember(self, closed: Closed, reviewed: str) -> None:
         """Keep the content key of something, to grant it later; and what was reviewed."""
         self.remember_key(closed)
-        header, told = closed.header, resealing.reviewed(prepared)
-        self._world.outbox.review(header.id, told, header.retain_until)
+        header = closed.header
+        self._world.outbox.review(header.id, reviewed, header.retain_until)
 
     def remember_key(self, closed: Closed) -> None:
         """Keep the content key of something, to grant it later."""

@@ -43,12 +43,18 @@ class _Anew(msgspec.Struct, frozen=True):
     kids: list[str]
 
 
-def reviewed(prepared: Prepared) -> str:
-    """Return the digest of what its author reviewed: the same to the same readers, or not."""
+def reviewed(prepared: Prepared, files: Sequence[str]) -> str:
+    """Return the digest of what its author reviewed: the same to the same readers, or not.
+
+    Args:
+        prepared: with its files by name, kind and size.
+        files: the digest of what is in each: see ``attaching.digests``.
+    """
     told = msgspec.json.encode(prepared.header), bulletins.encode(prepared.bulletin)
     kids = msgspec.json.encode([reader.key.kid for reader in prepared.readers])
-    files = msgspec.json.encode([(str(each.path), each.size) for each in prepared.files])
-    return digest(b"\0".join([*told, kids, files]))
+    named = [(str(each.path), each.size) for each in prepared.files]
+    held = [(*each, within) for each, within in zip(named, files, strict=True)]
+    return digest(b"\0".join([*told, kids, msgspec.json.encode(held)]))
 
 
 def remember(prepared: Prepared, attached: Sequence[Attached]) -> bytes:

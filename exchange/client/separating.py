@@ -9,13 +9,14 @@ each stands is told under the act.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
 
 from exchange.client import compose, losses, story
 from exchange.client.cabinet import FILE
 from exchange.client.outcomes import Why
+from exchange.client.posting import Made
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.bulletin import VERBS
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from exchange.client.posting import Poster
     from exchange.client.story import Posted
     from exchange.model.view import View
-    from exchange.seal.close import Closed
 
 By = Literal["nation", "agency", "endpoint"]
 BY: Final[tuple[By, ...]] = get_args(By)
@@ -227,14 +227,6 @@ def _for(
     )
 
 
-class _Sealed(NamedTuple):
-    """One envelope, sealed and not kept yet; with what asks for its release, if need be."""
-
-    closed: Closed
-    anew: bytes
-    ready: Ready | None
-
-
 class Separating:
     """Posts acts of one endpoint, and knows how they stand."""
 
@@ -302,25 +294,23 @@ class Separating:
 
     async def _seal(
         self, parts: Sequence[Prepared], tell: Tell, officer: str | None
-    ) -> list[_Sealed]:
+    ) -> list[Made | Ready]:
         try:
             return [await self._one(each, tell, officer) for each in parts]
         except ExchangeError:
             self._discard(parts)
             raise
 
-    async def _one(self, prepared: Prepared, tell: Tell, officer: str | None) -> _Sealed:
+    async def _one(self, prepared: Prepared, tell: Tell, officer: str | None) -> Made | Ready:
         if not prepared.releasers:
-            closed, anew = await self._poster.sealed(prepared, tell)
-            return _Sealed(closed, anew, None)
-        ready = await self._agency.asking.sealed(prepared, "", tell, officer)
-        return _Sealed(ready.closed, b"", ready)
+            return await self._poster.sealed(prepared, tell)
+        return await self._agency.asking.sealed(prepared, "", tell, officer)
 
     def _discard(self, parts: Sequence[Prepared]) -> None:
         for each in parts:
             self._poster.abandon(each.header.id)
 
-    def _kept(self, parts: Sequence[Prepared], sealed: list[_Sealed], mark: str) -> Act:
+    def _kept(self, parts: Sequence[Prepared], sealed: list[Made | Ready], mark: str) -> Act:
         """Keep all of it in one change; or return what another command kept meanwhile."""
         headers = [each.header for each in parts]
         named = [Part(each.id, each.to) for each in headers]
@@ -329,10 +319,10 @@ class Separating:
             other = self.under(mark)
             if other is None:
                 for part, each in zip(parts, sealed, strict=True):
-                    if each.ready is None:
-                        self._poster.keep(part, each.closed, each.anew)
+                    if isinstance(each, Made):
+                        self._poster.keep(part, each)
                     else:
-                        self._agency.asking.keep(each.ready)
+                        self._agency.asking.keep(each)
                 self._world.cabinet.put(_DRAWER, mark, msgspec.json.encode(act), act.until)
         if other is not None:
             self._discard(parts)

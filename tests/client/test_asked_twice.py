@@ -158,6 +158,10 @@ async def test_files_of_what_waits_are_not_sealed_over_by_the_same_at_once_or_la
             assert one == other
             assert is_whole(author, author.asking.header_of(one.of))
         assert author.asking.waiting.all() == [one]
+        file.write_bytes(file.read_bytes()[::-1])
+        with pytest.raises(Refusal) as refusal:
+            await author.asking.ask(prepared, "", quiet)
+        assert refusal.value.code == Code.ID_REUSED
 
 
 async def test_several_envelopes_posted_twice_at_once_wait_once_and_whole(tmp_path):

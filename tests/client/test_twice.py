@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.errors import Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from tests.api.serving import serving
+from tests.client.attached import a_file, node
 from tests.client.dealing import agency, draft
 from tests.node.running import journal
 
@@ -64,3 +65,23 @@ async def test_what_was_refused_and_went_under_its_id_later_is_listed_once(tmp_p
             settled()
             assert box.refused() == []
             line.world.cabinet.drop("posted.sealed", identity)
+
+
+async def test_file_that_changed_under_its_name_and_size_is_something_else(tmp_path):
+    async with node(tmp_path) as door, agency(door.url, tmp_path / "box") as line:
+        file = a_file(tmp_path, size=70_000)
+        before = file.read_bytes()
+        prepared = await line.prepare(draft(), attach=[file])
+        for way in (line.queue, line.post):
+            first = await way(prepared)
+            file.write_bytes(before[::-1])
+            for again in (line.queue, line.post):
+                with pytest.raises(Refusal) as caught:
+                    await again(prepared)
+                assert caught.value.code is Code.ID_REUSED
+            file.write_bytes(before)
+            assert await way(prepared) == first
+        file.unlink()
+        with pytest.raises(Fault) as fault:
+            await line.post(prepared)
+        assert (fault.value.code, fault.value.at) == (Code.STORE_FAILED, "/attachments/0")
