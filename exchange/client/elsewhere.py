@@ -39,15 +39,15 @@ async def learn(agency: Agency, identity: str) -> list[str]:
     Raises:
         Fault: the node is away, or what it gives does not hold: nothing of that is kept.
     """
-    known, fresh = [identity], list[str]()
+    known, fresh, box = [identity], list[str](), agency.world.outbox
     # It grows as it is gone through; digests cannot run in a circle.
     for each in known:
         for name in await _bearing(agency, each):
             if name in known:
                 continue
             known.append(name)
-            if not agency.world.outbox.is_here(name):
-                await fetching.fetch(agency, name)
+            is_settled = box.is_here(name) and box.waits(name) is None
+            if not is_settled and (await fetching.fetch(agency, name)).is_new:
                 fresh.append(name)
     return fresh
 

@@ -1,5 +1,8 @@
 """Take back what this same endpoint posted from another machine: its header and its receipt.
 
+What waits here under the same id, sealed otherwise, gives way: a copy of this mail posted its
+own, so that no receipt will ever come of these bytes.
+
 Then it is cancelled, corrected, confirmed and traced from here as well. Nothing is believed of
 the node that gives it: the header is held to its id, to this endpoint and to its signature, as
 those who received it hold it, and its receipt as when it was posted. Its text was sealed to
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A bulletin that is in the outbox now; not new: it was there, and stays as it was.
+    """A bulletin that is in the outbox now as sent; not new: it was there, and stays as it was.
 
     ``receipt`` is None where it has none here: it waits.
     """
@@ -57,9 +60,12 @@ async def fetch(agency: Agency, identity: str) -> Fetched:
     _must_be_id(identity)
     world = agency.world
     async with alone(world.cabinet, identity, world.pause):
-        if world.outbox.is_here(identity):
-            return Fetched(identity, world.outbox.receipt(identity), is_new=False)
-        signed = await agency.transport.get(f"/v1/posted/{identity}")
+        box, waits = world.outbox, world.outbox.waits(identity)
+        if box.is_here(identity) and waits is None:
+            return Fetched(identity, box.receipt(identity), is_new=False)
+        signed = await _given(agency, identity, waits=waits is not None)
+        if signed is None:
+            return Fetched(identity, None, is_new=False)
         with _faults():
             typ = _ours(signed, identity, agency.profile.endpoint)
         if typ == objects.ACK_TYP:
@@ -69,9 +75,26 @@ async def fetch(agency: Agency, identity: str) -> Fetched:
         with _faults():
             _must_be_signed(signed, receipt, agency.trust)
         # Everything holds: from here on, as with what is posted from here.
-        world.kept.destroy_cancelled(signed, world.outbox)
-        world.outbox.take_back(identity, Envelope(signed, b""), receipt)
+        world.kept.destroy_cancelled(signed, box)
+        if waits is not None:
+            # The key of what waited opens nothing that anybody has.
+            world.kept.destroy(identity)
+            box.discard(identity)
+        box.take_back(identity, Envelope(signed, b""), receipt)
     return Fetched(identity, receipt, is_new=True)
+
+
+async def _given(agency: Agency, identity: str, *, waits: bool) -> bytes | None:
+    """Return what our node has of ours under an id; None where what waits here stays."""
+    try:
+        signed = await agency.transport.get(f"/v1/posted/{identity}")
+    except Refusal as refusal:
+        if waits and refusal.code is Code.NOT_FOUND:
+            return None
+        raise
+    kept = agency.world.outbox.envelope(identity) if waits else None
+    # Of these very bytes there is a receipt once it is asked for.
+    return None if kept is not None and kept.header == signed else signed
 
 
 def _must_be_id(identity: str) -> None:

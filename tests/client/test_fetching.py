@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import msgspec
 import pytest
 from aiohttp import web
@@ -21,7 +23,7 @@ from exchange.seal.software import SoftwareSigner
 from tests.api.serving import serving
 from tests.builders import COAST, MINSA, OPS, WATCH, WATCH_DESK, decoded, new_id, world
 from tests.client.dealing import Liar, agency, draft, fronted
-from tests.client.test_resealing import OTHER, signing_anew
+from tests.client.test_resealing import OTHER, queued, rotated, signing_anew
 from tests.client.test_stale import cancelling
 from tests.node.running import post
 
@@ -111,6 +113,29 @@ async def test_what_is_here_stays_as_it_is(tmp_path):
         box.held.keep(waits, kept)
         assert not (await fetching.fetch(one, waits)).is_new
         assert box.envelope(waits) is None
+
+
+async def test_what_waits_in_a_copy_of_the_mail_gives_way_to_what_was_posted(tmp_path):
+    async with serving() as door:
+        waits, stays = [await queued(door.url, tmp_path / "box") for _ in range(2)]
+        shutil.copytree(tmp_path / "box", tmp_path / "copy")
+        await post(door.node, world().amended(WATCH, rotated), MINSA)
+        async with agency(door.url, tmp_path / "box") as one:
+            receipt = await one.resolve(waits)
+            posted = one.world.outbox.envelope(waits)
+        async with agency(door.url, tmp_path / "copy") as copy:
+            box = copy.world.outbox
+            with pytest.raises(Fault):
+                await copy.resolve(waits)
+            # What the node does not have yet waits on.
+            assert await fetching.fetch(copy, stays) == fetching.Fetched(stays, None, False)
+            assert copy.world.kept.has(waits)
+            assert await fetching.fetch(copy, waits) == fetching.Fetched(waits, receipt, True)
+            assert (box.waiting(), box.sent()) == ([stays], [waits])
+            assert box.envelope(waits) == posted._replace(body=b"")
+            assert (box.anew(waits), box.reviewed(waits)) == (None, None)
+            assert not copy.world.kept.has(waits)
+            assert await copy.resolve(waits) == receipt
 
 
 def forged(receipt, posted, envelope):
