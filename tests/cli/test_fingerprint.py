@@ -52,6 +52,7 @@ def test_request_is_read_aloud_in_words_by_who_asks_and_by_who_admits(exercise):
 
 
 def test_journal_is_verified_from_an_anchor_that_was_heard(exercise):
+    exercise.signed()
     journal = str(exercise.place.node / "journal.db")
     anchor = exercise.place.founded.anchor
     for lang in ("es", "en"):

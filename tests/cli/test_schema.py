@@ -100,7 +100,8 @@ def test_an_exercise_made_up_from_a_seed_passes_its_check(tmp_path, code):
     for seed in range(12 if code in {"smg", "ocn", "crm"} else 0):
         path.write_text(run("draft", code, "--seed", str(seed)).stdout)
         assert run("check", "--offline", str(path)).exit_code == 0, seed
-    assert run("draft", code, "--random").stdout != run("draft", code, "--random").stdout
+    # A type with little to vary may well come out alike twice.
+    assert len({run("draft", code, "--random").stdout for _ in range(4)}) > 1
 
 
 def test_a_window_made_up_has_a_key_of_its_own():
