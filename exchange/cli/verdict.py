@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.cli.check_words import CHECKS
 from exchange.cli.times import zulu
+from exchange.errors import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,28 @@ _ALTERED: Final = (
     "no puede cotejarse: aquí se alteró lo que lleva a él.",
     "cannot be held to this: what leads to it here was altered.",
 )
+# How a mirror that is taken for a node's file fails, and in no other way: it has no statements
+# and no bodies, its epoch is of the copying, and one of an older program keeps no snapshot.
+_OF_MIRRORS: Final = frozenset(
+    {
+        ("groups", Code.BAD_PROOF, "/group"),
+        ("bodies", Code.MISSING_BLOB, "/blobs/0"),
+        ("heads", Code.BAD_PROOF, "/epoch"),
+        ("heads", Code.BAD_PROOF, "/snapshot"),
+    }
+)
 # Where all else holds, these tell of what was given alone.
 _OF_ITSELF: Final = frozenset({"", "/note", "/path", "/index"})
+
+
+def may_be_mirror(report: Report) -> bool:
+    """Tell whether all that fails would fail of a mirror that nobody said to be one.
+
+    A node's file that was stripped looks just the same.
+    """
+    failed = {(each.name, each.code, each.at) for each in report.checks if not each.ok}
+    is_bare = not (report.mirror or report.grouped or report.bodies)
+    return is_bare and bool(failed) and failed <= _OF_MIRRORS
 
 
 def lines(report: Report, *, spanish: bool) -> Iterator[str]:
@@ -92,6 +113,13 @@ def lines(report: Report, *, spanish: bool) -> Iterator[str]:
     yield _witnessed(report, spanish=spanish)
     if report.ok:
         yield _checked_es(report) if spanish else _checked_en(report)
+    elif may_be_mirror(report):
+        # Shown only where another file is amiss: else the command says no more than this.
+        yield (
+            "SIN DECIR si es una copia hecha con `audit mirror`: entonces, --mirror."
+            if spanish
+            else "NOT SAID whether `audit mirror` made it: if so, --mirror."
+        )
     else:
         yield "ALTERADO." if spanish else "TAMPERED."
     yield from _hints(report, spanish=spanish)

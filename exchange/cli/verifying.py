@@ -109,6 +109,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     asked = _Asked(anchor, _given(kept), is_mirror, blobs, ways, state)
     if len(files) == 1:
         report = _verified(session, files[0], asked)
+        _must_be_said([(files[0], report)])
         _show(session, report)
         _warn(session, files[0], is_mirror=is_mirror)
         _end(ok=report.ok, anchored=report.anchored)
@@ -118,6 +119,8 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     reports = [_verified(session, file, asked) for file in files]
     with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
         crossed = _crossed(session, (one, other))
+    if all(each.ok for each in crossed):
+        _must_be_said(list(zip(files, reports, strict=True)))
     _show_both(session, files, reports, crossed)
     _end(
         ok=all(each.ok for each in reports) and all(each.ok for each in crossed),
@@ -137,10 +140,6 @@ def _must_be_no_evidence(file: Path) -> None:
             f"{file} is evidence of a case: exchange case --check {file} --anchor ANCHOR.",
             "files",
         )
-
-
-# What fails of a mirror that is taken for a node's file: it has no statements and no bodies.
-_NOT_IN_MIRRORS = {"groups", "bodies", "heads"}
 
 
 class _Asked(NamedTuple):
@@ -184,7 +183,7 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
         _memory(source, asked) as (memory, state),
         _ahead(source, asked, state) as ahead,
     ):
-        report = Verifier(
+        return Verifier(
             source,
             asked.anchor,
             lambda done: told(done, size),
@@ -195,11 +194,19 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
             memory=memory,
             state=state,
         ).run()
-    failed = {each.name for each in report.checks if not each.ok}
-    if failed and failed <= _NOT_IN_MIRRORS and not (report.grouped or report.bodies):
-        # It may be one; that nothing else is amiss says nothing of a node's file.
-        raise Fault(Code.MIRROR_UNSAID, name=str(file))
-    return report
+
+
+def _must_be_said(judged: Sequence[tuple[Path, Report]]) -> None:
+    """Ask whether a file is a mirror, where nothing else is amiss in any of them.
+
+    It may be one; that nothing else is amiss says nothing of a node's file.
+
+    Raises:
+        Fault: ``mirror-unsaid``.
+    """
+    unsaid = [file for file, report in judged if verdict.may_be_mirror(report)]
+    if unsaid and all(report.ok or verdict.may_be_mirror(report) for _, report in judged):
+        raise Fault(Code.MIRROR_UNSAID, name=str(unsaid[0]))
 
 
 @contextmanager

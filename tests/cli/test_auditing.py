@@ -8,18 +8,25 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
-from exchange.cli import auditing
+from exchange.audit.verify import Verifier
+from exchange.cli import auditing, verdict
+from exchange.cli.journal_file import opened
+from exchange.cli.main import cli
 from exchange.model import entry as entries
 from exchange.model.shown import Shown
 from tests.audit.test_resuming import robbed
 from tests.audit.traded import everything, written
-from tests.builders import border
+from tests.builders import DESK, WATCH, border
 from tests.cli.exercise import AUDIT, OPS
 
 # Any use of the network ends the process: an audit is of files.
@@ -145,6 +152,81 @@ def test_verify_in_parts_says_from_where(traded, tmp_path):
     assert run(traded, *words).returncode == 2
     told = json.loads(run(traded, *words, "--mirror", "--ways", "1", "--json").stdout)
     assert (told["ok"], told["since"]) == (True, 0)
+
+
+def alter(file, statement):
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute(statement).rowcount != 0, statement
+        db.commit()
+    return file
+
+
+def judged(*words):
+    """How the command ends, and what it says."""
+    told = ("--lang", "en", "audit", "verify", "--anchor", border().anchor)
+    ran = CliRunner().invoke(cli, [*told, *map(str, words)])
+    return ran.exit_code, ran.output
+
+
+async def domestic_first(both, _):
+    for to in (DESK, WATCH):
+        assert (await both.pa.post(border().envelope(to=[to]))).refusal is None
+
+
+@pytest.fixture
+def mirrors(traded, tmp_path):
+    """A mirror of each, of a node that was started more than once."""
+    for file in traded.files:
+        for end in ("", "-wal"):
+            if (part := Path(f"{file}{end}")).exists():
+                shutil.copy(part, tmp_path / part.name)
+        robbed(alter(tmp_path / file.name, "UPDATE meta SET epoch = 9"))
+    return tmp_path / "pa.db", tmp_path / "us.db"
+
+
+def test_mirror_that_was_altered_is_altered_whether_or_not_it_is_said_to_be_one(mirrors):
+    pa, us = mirrors
+    code, said = judged(pa)
+    assert (code, "say --mirror" in said) == (3, True), said
+    assert judged(pa, "--mirror")[0] == 0
+    with opened(pa) as source:
+        report = Verifier(source, border().anchor, lambda _: None).run()
+    for is_said in (False, True):
+        asked = msgspec.structs.replace(report, mirror=is_said)
+        assert verdict.may_be_mirror(asked) != is_said
+    bad = pa.with_name("altered.db")
+    for statement, *said_to_be in (
+        ("UPDATE meta SET taken_ms = taken_ms + 1", "--mirror"),
+        ("UPDATE grp SET statement = x'0102' WHERE first = 0", "--mirror"),
+        ("UPDATE grp SET statement = x'0102' WHERE first = 0",),
+        ("UPDATE inbox_head SET count = count + 1",),
+        ("UPDATE inbox_head SET count = count + 1", "--mirror"),
+    ):
+        alter(shutil.copy(pa, bad), statement)
+        code, said = judged(bad, *said_to_be)
+        assert (code, "TAMPERED." in said) == (5, True), (statement, said)
+    assert judged(us, bad, "--mirror")[0] == 5
+    words = ("--from", "2020-01-01", "--to", "2020-01-02", "--anchor", border().anchor)
+    told = ["audit", "report", str(us), str(bad), *words, "--out", str(pa.with_name("r.json"))]
+    assert CliRunner().invoke(cli, ["--lang", "en", *told]).exit_code == 5
+
+
+def test_file_that_is_altered_is_told_beside_one_that_may_be_a_mirror(traded, mirrors):
+    whole, us = traded.pa, mirrors[1]
+    code, said = judged(whole, us)
+    assert (code, "say --mirror" in said) == (3, True), said
+    bad = mirrors[0].with_name("altered.db")
+    with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(bad)) as copy:
+        source.backup(copy)
+    alter(bad, "UPDATE inbox_head SET count = count + 1")
+    for files in ((bad, us), (us, bad)):
+        code, said = judged(*files)
+        assert (code, said.count("TAMPERED."), said.count("NOT SAID")) == (5, 1, 1), said
+    # Each holds by itself, and they are of two pasts.
+    (other := bad.with_name("other")).mkdir()
+    robbed(file := written(other, domestic_first).us)
+    code, said = judged(whole, file)
+    assert (code, said.count("TAMPERED."), said.count("NOT SAID")) == (5, 0, 1), said
 
 
 def test_two_journals_of_one_node_are_not_held_to_each_other(traded, tmp_path):
