@@ -46,23 +46,31 @@ class Clock:
             Fault: ``clock``: the wall clock has jumped since it began. A time that is wrong
                 once would stand in the journal for ever, and all after it be judged by it.
         """
+        self._read()
+        if self._jump_ms:
+            # For good: two readings after it agree with each other, and are as wrong.
+            raise Fault(Code.CLOCK, found=self._jump_ms)
+        self._stamp_ms = max(self._stamp_ms, self._before[0])
+        return self._stamp_ms
+
+    def _read(self) -> None:
+        """Read both clocks, and note whether one left the other."""
         now = self._wall_ms(), self._monotonic_ms()
         before, self._before = self._before, now
         jump_ms = (now[0] - before[0]) - (now[1] - before[1])
         if abs(jump_ms) > MAX_JUMP_MS:
             self._jump_ms = jump_ms
-        if self._jump_ms:
-            # For good: two readings after it agree with each other, and are as wrong.
-            raise Fault(Code.CLOCK, found=self._jump_ms)
-        self._stamp_ms = max(self._stamp_ms, now[0])
-        return self._stamp_ms
 
     def know(self, known_ms: int) -> None:
         """Take up that it was so late for certain before this start."""
         self._known_ms = max(self._known_ms, known_ms)
 
     def bear_out(self) -> None:
-        """Believe it from now on: the operator said so, or another's clock says the same."""
+        """Believe it from now on: the operator said so, or another's clock says the same.
+
+        They speak of what it shows now, and not of what it showed before a jump.
+        """
+        self._read()
         self._is_borne_out = True
 
     @property
@@ -84,12 +92,13 @@ class Clock:
     def sure_ms(self) -> int:
         """Return a time that has come for certain, by which something may be destroyed.
 
-        It is that of the last stamp. Until the clock was borne out, or ran undisturbed, it is
-        no later than the newest time known at this start and what went by since then on the
-        clock that nobody sets.
+        It is that of the last stamp. Until the clock was borne out, or ran undisturbed, and
+        once it jumped, it is no later than the newest time known at this start and what went
+        by since then on the clock that nobody sets: a jump may have set a wrong clock right,
+        and then the last stamp is the wrong one.
         """
         passed_ms = self._before[1] - self._first[1]
-        is_undisturbed = not self._jump_ms and passed_ms >= UNDISTURBED_MS
-        if self._is_borne_out or is_undisturbed:
+        is_believed = self._is_borne_out or passed_ms >= UNDISTURBED_MS
+        if is_believed and not self._jump_ms:
             return self._stamp_ms
         return min(self._stamp_ms, self._known_ms + passed_ms)

@@ -15,7 +15,7 @@ from exchange.node.known_time import KnownTime
 from exchange.store.memory import MemoryStore
 from exchange.store.pledge import PledgeFile
 from tests.builders import DAY, HOUR, NOW, NOW_MS, WATCH, world
-from tests.node.running import Clock, running
+from tests.node.running import Clock, running, until
 from tests.node.test_clock import AWAY_MS, started, written
 from tests.node.test_retaining import a_case
 from tests.node.vouching import Road, documents, signer, vouched
@@ -188,6 +188,45 @@ async def test_jump_while_the_node_runs_makes_no_time_known(tmp_path, is_right):
     with pytest.raises(Fault) as caught:
         await passing(tmp_path, wall.ms)
     assert caught.value.code is Code.CLOCK_AHEAD
+
+
+@pytest.mark.parametrize("jump_ms", [3_600_000, -3_600_000])
+async def test_jump_of_a_clock_that_was_borne_out_takes_back_nothing_that_was_known(
+    tmp_path, jump_ms
+):
+    await begun(tmp_path, DAY + HOUR)
+    late = NOW_MS + 2 * DAY_MS
+    wall, steady = Clock(late), Clock(late)
+    told = {"monotonic": steady, "clock_is_right": True}
+    async with a_case(tmp_path, clock=wall, is_new=False, **told) as case:
+        await until(lambda: (tmp_path / "known-time").read_bytes() == b"%d\n" % late)
+        wall.ms += jump_ms
+        await case.node.known_time.keep()
+        case.node.writer.stamp()
+        assert case.node.writer.fault.code is Code.CLOCK
+    assert (tmp_path / "known-time").read_bytes() == b"%d\n" % late
+    assert await purged(tmp_path, late + AWAY_MS) == 1
+
+
+async def test_clock_that_is_set_right_vouches_for_no_time_that_it_told_before(tmp_path):
+    """Within three days nobody asks; set right, a witness agrees with it all at once."""
+    line = f"witness w1 {signer('w1').key} https://127.0.0.1:1#node=us"
+    named = Witnesses([line, "quorum w1"], 4 * 3600, ACCEPT_ALL)
+    road = Road(tmp_path / "road", Clock(), ["w1"])
+    async with a_case(tmp_path, documents=documents(named)) as case:
+        await case.post(world().envelope(to=[WATCH], retain_until=NOW + DAY + HOUR))
+    wall, told = Clock(NOW_MS + 2 * DAY_MS), {"monotonic": Clock(), "documents": []}
+    async with a_case(tmp_path, clock=wall, is_new=False, **told) as case:
+        node = case.node
+        note = await node.checkpoints.checkpoint()
+        for ms, is_borne_out in ((wall.ms, False), (NOW_MS, True)):
+            wall.ms = ms
+            await node.witnessing.ask_the_time(road, note)
+            assert node.writer.clock._is_borne_out == is_borne_out
+        await node.known_time.keep()
+    assert (tmp_path / "known-time").read_bytes() == b"%d\n" % NOW_MS
+    assert await purged(tmp_path, NOW_MS + 2 * DAY_MS, documents=[]) == 0
+    await road.close()
 
 
 async def test_no_earlier_time_is_kept_in_place_of_a_later_one(tmp_path):
