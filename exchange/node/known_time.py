@@ -32,6 +32,7 @@ class KnownTime:
         self._clock = clock
         self._kept = kept
         self._newest_ms = 0
+        self._one = asyncio.Lock()
 
     async def begin(self, written_ms: int) -> None:
         """Tell the clock how late it was.
@@ -57,10 +58,12 @@ class KnownTime:
         Raises:
             Fault: it cannot be written.
         """
-        sure_ms = self._clock.sure_ms()
-        if self._kept is not None and sure_ms > self._newest_ms:
-            await self._kept.keep(b"%d\n" % sure_ms)
-            self._newest_ms = sure_ms
+        # Two at once would be in each other's way in the file.
+        async with self._one:
+            sure_ms = self._clock.sure_ms()
+            if self._kept is not None and sure_ms > self._newest_ms:
+                await self._kept.keep(b"%d\n" % sure_ms)
+                self._newest_ms = sure_ms
 
     async def keep_on(self) -> None:
         """Do the same; where it fails, what was kept before destroys nothing too soon."""
