@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from exchange.journal.tree import Frontier
     from exchange.model import entry as entries
     from exchange.model.view import View
+
+
+# What a proof and a checkpoint state before anybody's signature: which entry; of how many, and
+# their root, as far as they were not cut off.
+_INDEX: Final = re.compile(rb"^index (\d+)$", re.MULTILINE)
+_STATED: Final = re.compile(rb"[^\n]*\n(\d+)(?:\n([^\n]*))?")
 
 
 class Tree(Protocol):
@@ -104,8 +112,34 @@ class Signed:
             How many entries it is of.
 
         Raises:
-            Refusal: it is another journal's, or of another course of this one.
+            Refusal: it is another journal's, or of another course of this one. Nowhere in it:
+                nobody signed it, or it was cut. ``/signatures``: it is not signed by the keys
+                that this journal lists, and these may be the wrong ones.
         """
+        try:
+            return self._check_by_keys(raw, view, entry_at)
+        except Refusal as refusal:
+            if refusal.at or self._says_nothing(raw):
+                raise
+            raise Refusal(refusal.code, "/signatures") from refusal
+
+    def _says_nothing(self, raw: bytes) -> bool:
+        """Tell whether nobody signed it, and what it states by itself is so here."""
+        head, note = b"", raw
+        if raw.startswith(bundle.FIRST_LINE):
+            head, _, note = raw.partition(b"\n\n")
+        text, _, signatures = note.partition(b"\n\n")
+        here, index = self._tree.frontier.size, _INDEX.search(head)
+        if signatures.strip() or (index and _count(index[1]) >= here):
+            return False
+        if not (stated := _STATED.match(text)):
+            return True
+        size, root = _count(stated[1]), stated[2] or b""
+        return size <= here and b64encode(self._root(size)).startswith(root)
+
+    def _check_by_keys(
+        self, raw: bytes, view: View, entry_at: Callable[[int], bytes]
+    ) -> int:
         proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
         raw = raw if proof is None else proof.note
         name = terms.node_of(raw)
@@ -153,3 +187,8 @@ class Signed:
         if found is None:
             raise Refusal(Code.BAD_PROOF, "/hashes", found=size)
         return found
+
+
+def _count(digits: bytes) -> int:
+    """Return a count; of one beyond any journal, one that still is."""
+    return int(digits[:20])

@@ -19,6 +19,12 @@ _OF_KEPT: Final = {
         "no lleva la firma de su nodo, o está cortado o dañado.",
         "lacks its node's signature, or was cut or damaged.",
     ),
+    "/signatures": (
+        "no está firmado con llaves que este diario tenga: cambiaron en una parte que no está"
+        " aquí, o es de otro intercambio, o está cortado o dañado.",
+        "is not signed by keys that this journal lists: they changed in a part that is not"
+        " here, or it is another exchange's, or it was cut or damaged.",
+    ),
     "/note": ("es del diario de otro nodo.", "is of another node's journal."),
     "/path": (
         "no prueba ese asiento tal como está aquí: es de otro, o uno de los dos fue alterado.",
