@@ -1,4 +1,4 @@
-"""What becomes of a request for a release that is over unposted: withdrawn here, or declined.
+"""What becomes of a request for a release that is over: withdrawn here, declined, or posted.
 
 Its text goes at once. The node is told of what was withdrawn, if it ever had the draft: else
 nobody was asked, and nobody needs to hear that it was taken back.
@@ -132,12 +132,14 @@ class Withdrawing:
         return left
 
     async def let_go(self, over: Pending) -> None:
-        """Destroy what is left of what was withdrawn, here and at the node, once it knows.
+        """Destroy what is left of what is over, here and at the node, once it knows.
 
-        What is withdrawn while the node is away has its receipt later: see ``resume``.
+        What ends while the node is away, or is killed, has its receipt later: see ``resume``.
         """
-        left = over
-        if over.withdrawal and self._world.outbox.receipt(over.withdrawal) is not None:
+        left, box = over, self._world.outbox
+        if over.ended and box.waits(over.draft) is None and box.drop_body(over.draft):
+            self._world.cabinet.sweep()
+        if over.withdrawal and box.receipt(over.withdrawal) is not None:
             self.clear(over)
             left = msgspec.structs.replace(left, withdrawal="")
         may_go = left.uploads and not left.withdrawal

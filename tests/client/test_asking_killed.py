@@ -63,6 +63,10 @@ async def test_author_killed_before_the_draft_is_sent_asks_once_with_the_next_co
             assert author.asking.under(MARK).id == prepared.header.id
             again = await author.asking.ask(await author.prepare(red()), MARK, quiet)
         assert again.id == prepared.header.id
+        async with line(door, tmp_path) as author:
+            await author.resume()
+            # It has its receipt, and nothing is over.
+            assert author.world.outbox.envelope(again.draft).body
         kinds = [entries.kind_of(each.facts) for each in await journal(door.node)]
         assert kinds.count("drafted") == 1
 

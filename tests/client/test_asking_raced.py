@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.client.outbox import Outbox
+from exchange.client.posting import Poster
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
+from tests.builders import DESK
 from tests.client.dealing import agency, fronted
-from tests.client.foureyes import MARK, approved, asked, bulletins, guarded, line, red, taken_up
+from tests.client.foureyes import (
+    MARK,
+    approved,
+    asked,
+    bulletins,
+    guarded,
+    line,
+    red,
+    taken_up,
+    to_release,
+)
+from tests.client.test_asking_killed import Killed
 from tests.client.test_outbox import lossy
 from tests.node.running import journal
 
@@ -39,6 +55,61 @@ async def test_draft_whose_answer_was_lost_is_whole_until_it_has_its_receipt(tmp
         assert len(await bulletins(door, tmp_path, WATCH)) == 1
         kinds = [each.facts for each in await journal(door.node)]
         assert not [each for each in kinds if isinstance(each, entries.Refused)]
+
+
+def dying(patched):
+    """The machine goes down before the text is destroyed."""
+
+    def die(*_):
+        raise Killed
+
+    patched.setattr(Outbox, "drop_body", die)
+
+
+def misled(patched, draft):
+    """No sound answer is had for a draft."""
+    resolve = Poster.resolve
+
+    async def untrue(self, box, identity, tell):
+        if identity == draft:
+            raise Fault(Code.BAD_PROOF)
+        return await resolve(self, box, identity, tell)
+
+    patched.setattr(Poster, "resolve", untrue)
+
+
+@pytest.mark.parametrize(
+    ("is_released", "is_killed"), [(True, True), (True, False), (False, False)]
+)
+async def test_text_of_a_draft_that_was_over_before_its_receipt_goes_once_it_has_one(
+    tmp_path, monkeypatch, is_released, is_killed
+):
+    async with guarded(tmp_path) as door:
+        async with fronted(lossy(door, 1)) as url, agency(url, tmp_path / "pa.senan-ops") as at:
+            with pytest.raises(ExchangeError):
+                await at.asking.ask(await at.prepare(red()), MARK, silent)
+        async with line(door, tmp_path, DESK) as desk:
+            item = await to_release(desk)
+            if is_released:
+                await desk.releasing.approve(item)
+            else:
+                await desk.releasing.decline(item, "EXERCISE: not this port")
+        async with line(door, tmp_path) as at:
+            (pending,) = at.asking.waiting.open()
+            with monkeypatch.context() as patched:
+                if is_killed:
+                    dying(patched)
+                else:
+                    misled(patched, pending.draft)
+                with pytest.raises(Killed) if is_killed else nullcontext():
+                    await at.asking.take_up(await at.everything(), silent)
+            assert at.asking.waiting.of(pending.of).ended
+            assert at.world.outbox.envelope(pending.draft).body
+            assert (at.world.outbox.waits(pending.draft) is None) == is_killed
+        async with line(door, tmp_path) as at:
+            await at.resume()
+            assert at.world.outbox.envelope(pending.draft).body == b""
+            assert await states(at) == ["posted" if is_released else "declined"]
 
 
 async def test_what_went_out_during_the_question_is_not_called_withdrawn(tmp_path):
