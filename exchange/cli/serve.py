@@ -266,8 +266,7 @@ def _newest_issued(here: state.State, anchor: str) -> int:
     for place, raw in enumerate(here.documents()):
         # What does not hold is named when it is taken in.
         with suppress(Refusal):
-            then = min(world.now(), metadata.read(raw).file.signed.expires_s - 1)
-            change = trust.judge(raw, view, then)
+            change = trust.judge(raw, view, trust.in_time(raw, world.now()))
             view = view.after(change, place)
             times += [each.issued for each in change.documents]
     return max(times)

@@ -15,6 +15,8 @@ import structlog
 from exchange.errors import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from exchange.node.clock import Clock
     from exchange.node.ports import Pledge
 
@@ -51,6 +53,33 @@ class KnownTime:
         elif _SPELLED.fullmatch(raw):
             self._newest_ms = int(raw)
             self._clock.know(self._newest_ms)
+
+    async def hold(
+        self,
+        told_ms: int,
+        *,
+        is_right: bool,
+        ask: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Have a clock that is far ahead of all that is known borne out, or do not begin.
+
+        Args:
+            told_ms: the newest time that others told, milliseconds UTC; 0: none.
+            is_right: somebody says so, or nothing is lost by it.
+            ask: has others bear it out, if there are any.
+
+        Raises:
+            Fault: ``clock-ahead``: what it wrote could not be taken back, and what is purged
+                by it is gone; or as ``keep``.
+        """
+        self._clock.know(told_ms)
+        if is_right:
+            self._clock.bear_out()
+        if self._clock.is_far and ask is not None:
+            await ask()
+        self._clock.must_be_near()
+        # Before anything is written at this clock's time: that would count where none is kept.
+        await self.keep()
 
     async def keep(self) -> None:
         """Keep how late it is by now, if that is news.

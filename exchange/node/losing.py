@@ -29,13 +29,13 @@ from exchange.node import groups, ports
 from exchange.node.known_time import KnownTime
 from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.stored import with_hashes
+from exchange.seal import trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.journal.checkpoint import Signer
     from exchange.model.trust import Label
-    from exchange.model.view import Change
     from exchange.node.ports import Store
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
@@ -91,9 +91,9 @@ async def enter(
     # All that a start holds the journal to but the one thing that is known to be amiss.
     apart = msgspec.structs.replace(settings, pledge=None)
     writer, head = await open_writer(store, apart, anchor, logs), await store.head()
+    await _hold_clock(writer, settings, head.taken_ms, known.document)
     now_ms = max(settings.clock_ms(), head.taken_ms)
     decision = establishing.trust_document(known.document, writer.view, now_ms // 1000)
-    await _hold_clock(writer, settings, head.taken_ms, decision.change)
     loss = _only(losing.declared(decision.change, writer.view, settings.node), head.size)
     leaves = known.leaves(loss.first, loss.size - loss.first)
     await _must_cover(store, settings, writer, logs, leaves)
@@ -165,22 +165,23 @@ async def draft(
 
 
 async def _hold_clock(
-    writer: Writer, settings: Settings, written_ms: int, declared: Change
+    writer: Writer, settings: Settings, written_ms: int, document: bytes
 ) -> None:
     """Write nothing at a time that only a wrong clock may have told, as at a node's start.
 
-    What custodians of both nations dated has come for certain.
+    What custodians of both nations dated has come for certain. Whether it ran out is not asked
+    yet: a clock that is ahead would say so of what is good.
 
     Raises:
+        Refusal: the document does not hold.
         Fault: ``clock-ahead``.
     """
-    clock, known = writer.clock, KnownTime(writer.clock, settings.known_time)
+    now = trust.in_time(document, settings.clock_ms() // 1000)
+    change = establishing.trust_document(document, writer.view, now).change
+    issued_s = max((each.issued for each in change.documents), default=0)
+    known = KnownTime(writer.clock, settings.known_time)
     await known.begin(written_ms)
-    clock.know(1000 * max((each.issued for each in declared.documents), default=0))
-    if settings.clock_is_right:
-        clock.bear_out()
-    clock.must_be_near()
-    await known.keep()
+    await known.hold(1000 * issued_s, is_right=settings.clock_is_right)
 
 
 def _only(declared: Sequence[Loss], size: int) -> Loss:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -160,30 +161,22 @@ class Node(Served):
             self._start("clocks", self.clocks.run(checkpoint_s))
 
     async def _hold_clock(self, shown: Callable[[], Awaitable[bytes]]) -> None:
-        """Have a clock that is far ahead of all that is known borne out, or do not begin.
-
-        Raises:
-            Fault: ``clock-ahead``: what it wrote could not be taken back, and what is purged
-                by it is gone.
-        """
-        clock, settings = self.writer.clock, self.settings
+        """Hold the clock to what is known; see ``KnownTime.hold``."""
+        told_s, is_right = 0, self.settings.clock_is_right
         if self.writer.view.arrangement is not None:
             head = await self.store.head()
             await self.known_time.begin(max(head.taken_ms, 1000 * self.checkpoints.signed_s))
-            clock.know(1000 * self.witnessing.others_at())
-        elif issued_s := settings.issued_s():
-            # A founding that is taken in by a wrong clock cannot be taken in again.
-            clock.know(1000 * issued_s)
-        else:
-            # Nothing is lost by it.
-            clock.bear_out()
-        if settings.clock_is_right:
-            clock.bear_out()
-        if clock.is_far and self._courier is not None and self.witnessing.policy is not None:
+            told_s = self.witnessing.others_at()
+        elif not (told_s := self.settings.issued_s()):
+            # A founding that is taken in by a wrong clock cannot be taken in again; before it
+            # nothing is lost.
+            is_right = True
+        ask = partial(self._ask_the_time, shown)
+        await self.known_time.hold(1000 * told_s, is_right=is_right, ask=ask)
+
+    async def _ask_the_time(self, shown: Callable[[], Awaitable[bytes]]) -> None:
+        if self._courier is not None and self.witnessing.policy is not None:
             await self.witnessing.ask_the_time(self._courier, await shown())
-        clock.must_be_near()
-        # Before anything is written at this clock's time: that would count where none is kept.
-        await self.known_time.keep()
 
     async def _first_ms(self) -> int:
         rows = await self.store.read(0, 1)

@@ -117,11 +117,21 @@ def follow(bundles: Iterable[bytes], anchor: str, now: int) -> View:
     """
     view = View(anchor=anchor)
     for index, raw in enumerate(bundles):
-        taken = now
-        if raw.startswith(metadata.BEGINS):
-            taken = min(now, metadata.read(raw).file.signed.expires_s - 1)
-        view = apply(raw, view, index, taken)
+        view = apply(raw, view, index, in_time(raw, now))
     return view
+
+
+def in_time(raw: bytes, now: int) -> int:
+    """Return when to judge a file that may have run out, and is not to be refused for it.
+
+    That is now, or the last second before its end; all else of it is judged alike.
+
+    Raises:
+        Refusal: it cannot be read.
+    """
+    if not raw.startswith(metadata.BEGINS):
+        return now
+    return min(now, metadata.read(raw).file.signed.expires_s - 1)
 
 
 class _Came(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.store.pledge import PledgeFile
 from tests.link.bordered import Clock, Kept
 from tests.link.test_losing import declared, lose, us
@@ -17,11 +17,18 @@ async def test_loss_is_entered_by_no_clock_that_is_far_ahead_without_the_operato
     async with us(tmp_path) as other:
         lost, _ = await lose(tmp_path, other, Kept())
     document, size = declared(await lost.drafted()), await lost.size()
-    late = Clock(lost.clock.ms + 20 * 86_400_000)
-    told = {"clock_ms": late, "monotonic_ms": late}
-    with pytest.raises(Fault) as caught:
-        await lost.entered(document, **told)
-    assert caught.value.code is Code.CLOCK_AHEAD
+    # In 400 days what was declared ran out, by that clock's word.
+    for days in (400, 20):
+        late = Clock(lost.clock.ms + days * 86_400_000)
+        told = {"clock_ms": late, "monotonic_ms": late}
+        with pytest.raises(Fault) as caught:
+            await lost.entered(document, **told)
+        assert caught.value.code is Code.CLOCK_AHEAD
+        assert await lost.size() == size
+    ended = Clock(lost.clock.ms + 400 * 86_400_000)
+    with pytest.raises(Refusal) as over:
+        await lost.entered(document, clock_ms=ended, monotonic_ms=ended, clock_is_right=True)
+    assert over.value.code is Code.TRUST_EXPIRED
     assert await lost.size() == size
     kept = PledgeFile(lost.folder / "known-time")
     await lost.entered(document, **told, clock_is_right=True, known_time=kept)
