@@ -137,9 +137,7 @@ class Signed:
         size, root = _count(stated[1]), stated[2] or b""
         return size <= here and b64encode(self._root(size)).startswith(root)
 
-    def _check_by_keys(
-        self, raw: bytes, view: View, entry_at: Callable[[int], bytes]
-    ) -> int:
+    def _check_by_keys(self, raw: bytes, view: View, entry_at: Callable[[int], bytes]) -> int:
         proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
         raw = raw if proof is None else proof.note
         name = terms.node_of(raw)

@@ -20,10 +20,8 @@ _OF_KEPT: Final = {
         "lacks its node's signature, or was cut or damaged.",
     ),
     "/signatures": (
-        "no está firmado con llaves que este diario tenga: cambiaron en una parte que no está"
-        " aquí, o es de otro intercambio, o está cortado o dañado.",
-        "is not signed by keys that this journal lists: they changed in a part that is not"
-        " here, or it is another exchange's, or it was cut or damaged.",
+        "no lo firman llaves de este diario: cambiaron después, o es ajeno o está dañado.",
+        "is not signed by keys listed here: they changed later, or it is foreign or damaged.",
     ),
     "/note": ("es del diario de otro nodo.", "is of another node's journal."),
     "/path": (
@@ -117,18 +115,21 @@ def lines(report: Report, *, spanish: bool) -> Iterator[str]:
             else f"{report.purged} of {report.attached} attachments are marked as purged"
         )
     yield _witnessed(report, spanish=spanish)
+    yield _verdict(report, spanish=spanish)
+    yield from _hints(report, spanish=spanish)
+
+
+def _verdict(report: Report, *, spanish: bool) -> str:
+    """Say whether it holds; of what may be a mirror, no more than that nobody said so."""
     if report.ok:
-        yield _checked_es(report) if spanish else _checked_en(report)
-    elif may_be_mirror(report):
-        # Shown only where another file is amiss: else the command says no more than this.
-        yield (
+        return _checked_es(report) if spanish else _checked_en(report)
+    if may_be_mirror(report):
+        return (
             "SIN DECIR si es una copia hecha con `audit mirror`: entonces, --mirror."
             if spanish
             else "NOT SAID whether `audit mirror` made it: if so, --mirror."
         )
-    else:
-        yield "ALTERADO." if spanish else "TAMPERED."
-    yield from _hints(report, spanish=spanish)
+    return "ALTERADO." if spanish else "TAMPERED."
 
 
 def _witnessed(report: Report, *, spanish: bool) -> str:

@@ -118,9 +118,9 @@ async def store(path):
         await made.close()
 
 
-def declared(loss: Any, *more: Any) -> bytes:
+def declared(loss: Any, *more: Any, **changes: Any) -> bytes:
     """The arrangement in which custodians of both nations declare it."""
-    return border().rearranged(losses=[loss, *more])
+    return border().rearranged(losses=[loss, *more], **changes)
 
 
 class Us(NamedTuple):

@@ -6,6 +6,7 @@ import pytest
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.store.pledge import PledgeFile
+from tests.builders import DAY
 from tests.link.bordered import Clock, Kept
 from tests.link.test_losing import declared, lose, us
 
@@ -16,7 +17,13 @@ async def test_loss_is_entered_by_no_clock_that_is_far_ahead_without_the_operato
     """A machine that was just made anew: what is written would count as known from then on."""
     async with us(tmp_path) as other:
         lost, _ = await lose(tmp_path, other, Kept())
-    document, size = declared(await lost.drafted()), await lost.size()
+    loss, size = await lost.drafted(), await lost.size()
+    document = declared(loss)
+    # A day after custodians dated it, be the journal as old as it may.
+    signed_s = lost.clock.ms // 1000 + 5 * DAY
+    soon = Clock((signed_s + DAY) * 1000)
+    dated, twin = declared(loss, issued=signed_s), lost.twin(tmp_path / "twin")
+    await twin.entered(dated, clock_ms=soon, monotonic_ms=soon)
     # In 400 days what was declared ran out, by that clock's word.
     for days in (400, 20):
         late = Clock(lost.clock.ms + days * 86_400_000)
