@@ -1,4 +1,4 @@
-"""What becomes of a request for a release that is over: withdrawn here, declined, or posted.
+"""What becomes of a request for a release once it is over: withdrawn, declined, or posted.
 
 Its text goes at once. The node is told of what was withdrawn, if it ever had the draft: else
 nobody was asked, and nobody needs to hear that it was taken back.
