@@ -34,9 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _stretched_once() -> Iterator[None]:
     """Stretch a passphrase once for each salt and cost, and seal under one salt.
 
-    Else it is three quarters of a command, and nearly all of a founding; what it comes to is the
-    same each time. ``tests/custody`` and whatever runs in a process of its own know nothing of
-    this.
+    Else it is three quarters of a command, and nearly all of a founding; what it comes to is
+    the same each time. ``tests/custody`` and whatever runs in a process of its own know
+    nothing of this.
     """
     whole = container.seal_bytes
 
