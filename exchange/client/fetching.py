@@ -1,7 +1,7 @@
 """Take back what this same endpoint posted from another machine: its header and its receipt.
 
 What waits here under the same id, sealed otherwise, gives way: a copy of this mail posted its
-own, so that no receipt will ever come of these bytes.
+own, so that no receipt will ever come of these bytes. In the very same bytes it is settled.
 
 Then it is cancelled, corrected, confirmed and traced from here as well. Nothing is believed of
 the node that gives it: the header is held to its id, to this endpoint and to its signature, as
@@ -63,9 +63,12 @@ async def fetch(agency: Agency, identity: str) -> Fetched:
         box, waits = world.outbox, world.outbox.waits(identity)
         if box.is_here(identity) and waits is None:
             return Fetched(identity, box.receipt(identity), is_new=False)
+        kept = None if waits is None else box.envelope(identity)
         signed = await _given(agency, identity, waits=waits is not None)
         if signed is None:
             return Fetched(identity, None, is_new=False)
+        if kept is not None and kept.header == signed:
+            return await _settled(agency, identity, kept)
         with _faults():
             typ = _ours(signed, identity, agency.profile.endpoint)
         if typ == objects.ACK_TYP:
@@ -76,25 +79,37 @@ async def fetch(agency: Agency, identity: str) -> Fetched:
             _must_be_signed(signed, receipt, agency.trust)
         # Everything holds: from here on, as with what is posted from here.
         world.kept.destroy_cancelled(signed, box)
+        # At once: else the id could lead nowhere, and what waited under it go a second time.
+        with world.cabinet.change():
+            if waits is not None:
+                # The key of what waited opens nothing that anybody has.
+                world.kept.drop(identity)
+                box.discard(identity)
+            box.take_back(identity, Envelope(signed, b""), receipt)
         if waits is not None:
-            # The key of what waited opens nothing that anybody has.
-            world.kept.destroy(identity)
-            box.discard(identity)
-        box.take_back(identity, Envelope(signed, b""), receipt)
+            world.cabinet.sweep()
     return Fetched(identity, receipt, is_new=True)
 
 
 async def _given(agency: Agency, identity: str, *, waits: bool) -> bytes | None:
-    """Return what our node has of ours under an id; None where what waits here stays."""
+    """Return what our node has of ours under an id; None where it has not what waits here."""
     try:
-        signed = await agency.transport.get(f"/v1/posted/{identity}")
+        return await agency.transport.get(f"/v1/posted/{identity}")
     except Refusal as refusal:
         if waits and refusal.code is Code.NOT_FOUND:
             return None
         raise
-    kept = agency.world.outbox.envelope(identity) if waits else None
-    # Of these very bytes there is a receipt once it is asked for.
-    return None if kept is not None and kept.header == signed else signed
+
+
+async def _settled(agency: Agency, identity: str, kept: Envelope) -> Fetched:
+    """Settle what waits here in the very bytes that our node has: the answer to them was lost.
+
+    What it cancels must not be handed out until somebody resumes.
+    """
+    receipt, _ = await agency.receipt(identity, kept)
+    agency.world.kept.destroy_cancelled(kept.header, agency.world.outbox)
+    agency.world.outbox.settle(identity, receipt)
+    return Fetched(identity, receipt, is_new=False)
 
 
 def _must_be_id(identity: str) -> None:

@@ -91,7 +91,7 @@ async def test_text_is_handed_out_only_where_it_is_known_that_it_stands(tmp_path
         liar = Liar(door)
         async with fronted(liar.handle) as url, agency(url, tmp_path / "one") as one:
             prepared = await one.prepare(draft())
-            of = await one.post(prepared)
+            await one.post(prepared)
             await door.node.checkpoints.checkpoint()
             await evidence.fetch(one, prepared.header.id, with_body=True)
 
@@ -106,10 +106,31 @@ async def test_text_is_handed_out_only_where_it_is_known_that_it_stands(tmp_path
             assert await elsewhere.learn(one, new_id()) == []
             async with agency(door.url, tmp_path / "two") as two:
                 await at_two(two, prepared.header.id)
-            with pytest.raises(Refusal) as caught:
-                await evidence.fetch(one, prepared.header.id, with_body=True)
-            assert caught.value.code is Code.CONTENT_KEY_GONE
-            assert caught.value.facts["entry"] > of.index
+            await is_gone(one, prepared.header.id)
+
+
+async def test_cancellation_that_waits_here_and_that_the_node_has_is_no_news_and_holds(
+    tmp_path,
+):
+    async with serving() as door, agency(door.url, tmp_path / "one") as one:
+        prepared = await one.prepare(draft())
+        identity, box = prepared.header.id, one.world.outbox
+        await one.post(prepared)
+        await door.node.checkpoints.checkpoint()
+        of = story.posted(box, identity)
+        waits = await one.queue(await one.prepare(cancelling(of.header, box)))
+        # The node took it in, and its answer was lost.
+        await post(door.node, box.envelope(waits))
+        await is_gone(one, identity)
+        assert (box.waiting(), box.sent()) == ([], sorted([identity, waits]))
+
+
+async def is_gone(line, identity):
+    """Its text is not handed out: a later entry cancelled it."""
+    with pytest.raises(Refusal) as caught:
+        await evidence.fetch(line, identity, with_body=True)
+    assert caught.value.code is Code.CONTENT_KEY_GONE
+    assert caught.value.facts["entry"] > story.posted(line.world.outbox, identity).index
 
 
 async def test_node_tells_its_poster_alone_and_whenever_it_came():

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from exchange.cli import choosing
 from exchange.client import bearing, fetching, story
+from exchange.client.outbox import Outbox
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -23,6 +24,7 @@ from exchange.seal.software import SoftwareSigner
 from tests.api.serving import serving
 from tests.builders import COAST, MINSA, OPS, WATCH, WATCH_DESK, decoded, new_id, world
 from tests.client.dealing import Liar, agency, draft, fronted
+from tests.client.test_asking_killed import Killed
 from tests.client.test_resealing import OTHER, queued, rotated, signing_anew
 from tests.client.test_stale import cancelling
 from tests.node.running import post
@@ -99,15 +101,18 @@ async def test_what_is_here_stays_as_it_is(tmp_path):
         prepared = await one.prepare(draft())
         identity, box = await one.queue(prepared), one.world.outbox
         kept = box.envelope(identity)
+        assert await fetching.fetch(one, identity) == fetching.Fetched(identity, None, False)
         # As it is posted from elsewhere meanwhile: by a copy of this machine, say.
         receipt = (await post(door.node, kept)).receipt
-        assert await fetching.fetch(one, identity) == fetching.Fetched(identity, None, False)
         box.take_back(identity, Envelope(kept.header, b""), receipt)
         assert (box.envelope(identity), box.waiting(), box.sent()) == (kept, [identity], [])
-        await one.resume()
-        again = await fetching.fetch(one, identity)
-        assert again == fetching.Fetched(identity, box.receipt(identity), False)
+        # In the very same bytes it waits no more; its text and its key stay.
+        for _ in range(2):
+            again = await fetching.fetch(one, identity)
+            assert again == fetching.Fetched(identity, box.receipt(identity), False)
+            assert (again.receipt.index, box.waiting()) == (receipt.index, [])
         assert box.envelope(identity) == kept
+        assert one.world.kept.has(identity)
         # So does what waits here for its release.
         waits, _ = await sent(door.url, tmp_path / "two")
         box.held.keep(waits, kept)
@@ -115,7 +120,9 @@ async def test_what_is_here_stays_as_it_is(tmp_path):
         assert box.envelope(waits) is None
 
 
-async def test_what_waits_in_a_copy_of_the_mail_gives_way_to_what_was_posted(tmp_path):
+async def test_what_waits_in_a_copy_of_the_mail_gives_way_to_what_was_posted(
+    tmp_path, monkeypatch
+):
     async with serving() as door:
         waits, stays = [await queued(door.url, tmp_path / "box") for _ in range(2)]
         shutil.copytree(tmp_path / "box", tmp_path / "copy")
@@ -130,12 +137,21 @@ async def test_what_waits_in_a_copy_of_the_mail_gives_way_to_what_was_posted(tmp
             # What the node does not have yet waits on.
             assert await fetching.fetch(copy, stays) == fetching.Fetched(stays, None, False)
             assert copy.world.kept.has(waits)
+            # Cut off on the way, all of it is as it was: else the same could be posted twice.
+            with monkeypatch.context() as patched, pytest.raises(Killed):
+                patched.setattr(Outbox, "take_back", die)
+                await fetching.fetch(copy, waits)
+            assert (box.waiting(), copy.world.kept.has(waits)) == ([waits, stays], True)
             assert await fetching.fetch(copy, waits) == fetching.Fetched(waits, receipt, True)
             assert (box.waiting(), box.sent()) == ([stays], [waits])
             assert box.envelope(waits) == posted._replace(body=b"")
             assert (box.anew(waits), box.reviewed(waits)) == (None, None)
             assert not copy.world.kept.has(waits)
             assert await copy.resolve(waits) == receipt
+
+
+def die(*_, **__):
+    raise Killed
 
 
 def forged(receipt, posted, envelope):
