@@ -102,7 +102,15 @@ class Outbox:
         with self._cabinet.change():
             before = self.waits(identity)
             if before is not None:
-                self._wait(Waiting(identity, before.tries + 1, now_ms, Why.of(error)))
+                told, tries = Why.of(error), before.tries + 1
+                self._wait(Waiting(identity, tries, now_ms, told, before.may_arrive))
+
+    def sent_off(self, identity: str, *, may_arrive: bool) -> None:
+        """Note whether what waits may arrive without our hearing of it: see ``arriving``."""
+        with self._cabinet.change():
+            before = self.waits(identity)
+            if before is not None:
+                self._wait(msgspec.structs.replace(before, unanswered=may_arrive))
 
     def settle(self, identity: str, receipt: Receipt) -> None:
         """Keep the receipt: this one is recorded."""
@@ -252,9 +260,10 @@ class Outbox:
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""
         values, named = losses.put_aside(self._cabinet, self._of("waits"), self.ids)
-        # Its envelope is whole: it is asked for, as whatever has no receipt.
+        # Its envelope is whole: it is asked for, as whatever has no receipt. What came of it so
+        # far is lost.
         for identity in named:
-            self._wait(Waiting(identity))
+            self._wait(Waiting(identity, unanswered=True))
         return sorted([*(_decoded(value, Waiting).id for value in values), *named])
 
     def waits(self, identity: str) -> Waiting | None:

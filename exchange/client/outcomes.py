@@ -29,12 +29,22 @@ class Why(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Something sealed that has no receipt yet: when it was tried last, and what came of it."""
+    """Something sealed that has no receipt yet: when it was tried last, and what came of it.
+
+    ``unanswered``: an attempt before the last, or one cut off by a kill, got no answer.
+    """
 
     id: str
     tries: int = 0
     tried_ms: int = 0
     why: Why | None = None
+    unanswered: bool = False
+
+    @property
+    def may_arrive(self) -> bool:
+        """Whether a request may be on its way still, whatever the last attempt came to."""
+        is_unknown = self.why is not None and self.why.code == Code.OUTCOME_UNKNOWN
+        return self.unanswered or is_unknown
 
     @property
     def since_ms(self) -> int:

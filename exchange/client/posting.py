@@ -11,7 +11,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client import attaching, compose, elsewhere, receipts, resealing, resuming
+from exchange.client import (
+    arriving,
+    attaching,
+    compose,
+    elsewhere,
+    receipts,
+    resealing,
+    resuming,
+)
 from exchange.client.alone import alone
 from exchange.client.answers import decoded
 from exchange.client.attaching import untold
@@ -268,7 +276,8 @@ class Poster:
         """Send an envelope that was kept, as it is; ``anew``: seal it once more, if need be."""
         answer = None
         try:
-            answer = await self._agency.transport.post("/v1/objects", envelope.framed())
+            with arriving.noted(box, identity, envelope):
+                answer = await self._agency.transport.post("/v1/objects", envelope.framed())
             receipt, _ = await self.verified(answer, envelope.header)
         except Refusal as refusal:
             return await self._refused(box, identity, envelope, refusal, anew=anew)

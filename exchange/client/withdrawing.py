@@ -118,8 +118,9 @@ class Withdrawing:
         """
         waits = self._world.outbox.waits(over.draft)
         # What got no answer may still arrive: it is sent once more, and then taken back.
-        if waits is None or (waits.why and waits.why.code == Code.OUTCOME_UNKNOWN):
+        if waits is not None and waits.may_arrive:
             return False
+        # Where it waits no more, a kill may have kept us from forgetting its withdrawal.
         return await self._poster.is_unsent(self._world.outbox, over.draft)
 
     def _unsaid(self, over: Pending) -> Pending:

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.client import losses
+from exchange.client import arriving, losses
 from exchange.client.purging import purge
-from exchange.errors import Code, Fault
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from tests.builders import DAY, DESK, NOW_MS, OPS, WATCH
 from tests.client.attached import Pauses, a_file
@@ -152,8 +152,8 @@ async def test_file_of_what_was_withdrawn_while_the_node_was_away_takes_no_room_
         assert not list(uploads.glob("*/*.*"))
 
 
-@pytest.mark.parametrize("at_once", [False, True])
-async def test_what_was_withdrawn_before_the_node_had_it_ends_as_withdrawn(tmp_path, at_once):
+@pytest.mark.parametrize("how", ["later", "at once", "killed"])
+async def test_what_was_withdrawn_before_the_node_had_it_ends_as_withdrawn(tmp_path, how):
     """Its file is destroyed by then: sent all the same, its draft would be refused."""
     async with guarded(tmp_path) as door, line(door, tmp_path) as author:
         prepared = await author.prepare(red(), attach=[a_file(tmp_path, size=10)])
@@ -164,9 +164,16 @@ async def test_what_was_withdrawn_before_the_node_had_it_ends_as_withdrawn(tmp_p
         with pytest.raises(Fault):
             await author.asking.ask(prepared, MARK, quiet)
         (pending,) = author.asking.waiting.open()
-        if at_once:
+        if how == "at once":
             author.transport._profile = there
             assert await author.asking.withdraw(pending, quiet) is None
+        elif how == "killed":
+            # Its draft is forgotten by then, and its withdrawal is not.
+            author.transport._profile = there
+            dying(author.asking._over, "_unsaid")
+            with pytest.raises(Killed):
+                await author.asking.withdraw(pending, quiet)
+            del author.asking._over._unsaid
         else:
             with pytest.raises(Fault):
                 await author.asking.withdraw(pending, quiet)
@@ -180,18 +187,46 @@ async def test_what_was_withdrawn_before_the_node_had_it_ends_as_withdrawn(tmp_p
         assert not kinds & {entries.Drafted, entries.Refused}
 
 
-async def test_what_may_still_arrive_is_sent_once_more_and_then_taken_back(tmp_path):
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_what_may_still_arrive_is_sent_once_more_and_then_taken_back(tmp_path, is_killed):
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        prepared = await author.prepare(red())
+        owner, name = (author.transport, "post") if is_killed else (author._poster, "resolve")
+        dying(owner, name)
+        with pytest.raises(Killed):
+            await author.asking.ask(prepared, MARK, quiet)
+        delattr(owner, name)
+        (pending,) = author.asking.waiting.open()
+        box = author.world.outbox
+        assert box.waits(pending.draft).may_arrive == is_killed
+        if not is_killed:
+            box.tried(pending.draft, Fault(Code.OUTCOME_UNKNOWN), NOW_MS)
+        # Nothing that is learned later takes that back.
+        box.tried(pending.draft, Fault(Code.NODE_UNREACHABLE), NOW_MS)
+        assert await author.asking.withdraw(pending, quiet) is not None
+        found = [each.facts for each in await journal(door.node)]
+        assert len([each for each in found if isinstance(each, entries.Drafted)]) == 2
+
+
+async def test_what_cannot_arrive_is_not_noted_as_if_it_could(tmp_path):
     async with guarded(tmp_path) as door, line(door, tmp_path) as author:
         prepared = await author.prepare(red())
         dying(author._poster, "resolve")
         with pytest.raises(Killed):
             await author.asking.ask(prepared, MARK, quiet)
-        del author._poster.resolve
         (pending,) = author.asking.waiting.open()
-        author.world.outbox.tried(pending.draft, Fault(Code.OUTCOME_UNKNOWN), NOW_MS)
-        assert await author.asking.withdraw(pending, quiet) is not None
-        found = [each.facts for each in await journal(door.node)]
-        assert len([each for each in found if isinstance(each, entries.Drafted)]) == 2
+        box, draft_id = author.world.outbox, pending.draft
+        envelope, noted = box.envelope(draft_id), []
+        for error in (
+            Fault(Code.NODE_UNREACHABLE),
+            Refusal(Code.QUOTA),
+            Fault(Code.UNAVAILABLE),
+            Fault(Code.NODE_UNREACHABLE),
+        ):
+            with pytest.raises(ExchangeError), arriving.noted(box, draft_id, envelope):
+                raise error
+            noted.append(box.waits(draft_id).may_arrive)
+        assert noted == [False, False, True, True]
 
 
 async def test_while_the_node_is_away_it_is_kept_and_asked_later(tmp_path):

@@ -138,9 +138,10 @@ async def test_what_waits_in_a_copy_of_the_mail_gives_way_to_what_was_posted(
             assert await fetching.fetch(copy, stays) == fetching.Fetched(stays, None, False)
             assert copy.world.kept.has(waits)
             # Cut off on the way, all of it is as it was: else the same could be posted twice.
-            with monkeypatch.context() as patched, pytest.raises(Killed):
+            with monkeypatch.context() as patched:
                 patched.setattr(Outbox, "take_back", die)
-                await fetching.fetch(copy, waits)
+                with pytest.raises(Killed):
+                    await fetching.fetch(copy, waits)
             assert (box.waiting(), copy.world.kept.has(waits)) == ([waits, stays], True)
             assert await fetching.fetch(copy, waits) == fetching.Fetched(waits, receipt, True)
             assert (box.waiting(), box.sent()) == ([stays], [waits])
