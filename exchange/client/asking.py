@@ -92,19 +92,25 @@ class Asking:
         identity = self.held.marked(mark)
         return next((each for each in self.waiting.open() if each.id == identity), None)
 
-    def _asked_before(self, prepared: Prepared) -> Pending | None:
+    async def _asked_before(self, prepared: Prepared) -> Pending | None:
         """Return what was asked of this very thing, where it waits, or went once released.
 
         Raises:
             Refusal: ``id-reused``: what was kept under its id is something else.
         """
-        if not self._poster.is_known(prepared):
-            return None
-        identity = prepared.header.id
+        is_known = await self._poster.is_known(prepared)
+        return self._request(prepared.header.id) if is_known else None
+
+    def _request(self, identity: str) -> Pending:
+        """Return the request of what is kept under an id.
+
+        Raises:
+            Refusal: ``id-reused``: no request is of it.
+        """
         envelope = self.held.envelope(identity) or self._world.outbox.envelope(identity)
         found = None if envelope is None else self.waiting.of(digest(envelope.header))
         if found is None or found.ended not in (None, "posted"):
-            # It goes its way without a release, or is known no more: no request is of it.
+            # It goes its way without a release, or is known no more.
             raise Refusal(Code.ID_REUSED, "/id", id=identity)
         return found
 
@@ -126,7 +132,7 @@ class Asking:
                 is something else.
             Fault: the draft is kept, and ``Agency.resume`` sends it.
         """
-        kept = self._asked_before(prepared)
+        kept = await self._asked_before(prepared)
         if kept is None:
             kept = await self._asked_now(prepared, mark, tell, officer)
         await self._poster.resolve(self._world.outbox, kept.draft, tell)
@@ -137,7 +143,7 @@ class Asking:
     ) -> Pending:
         # Alone: another command would seal its files over those that are kept.
         async with self._poster.alone(prepared.header.id):
-            before = self._asked_before(prepared)
+            before = await self._asked_before(prepared)
             if before is not None:
                 return before
             ready = await self.sealed(prepared, mark, tell, officer)
@@ -184,9 +190,9 @@ class Asking:
             Refusal: ``id-reused``: as ``ask``.
         """
         with self._world.cabinet.change():
-            before = self._asked_before(ready.prepared)
-            if before is not None:
-                return before
+            identity = ready.prepared.header.id
+            if self._poster.is_same(identity, ready.reviewed):
+                return self._request(identity)
             kept = self._keep(ready.pending, ready.held, ready.draft)
             if kept is ready.pending:
                 self._poster.remember(ready.closed, ready.reviewed)

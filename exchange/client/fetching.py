@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A bulletin that is in the outbox now as sent; not new: it was there, and stays as it was.
+    """A bulletin that is in the outbox now as sent; not new: it was there, and its bytes stay.
 
     ``receipt`` is None where it has none here: it waits.
     """

@@ -8,20 +8,14 @@ Under one mark it is kept once: who kept nothing yet takes up what another did m
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client import (
-    arriving,
-    attaching,
-    compose,
-    elsewhere,
-    receipts,
-    resealing,
-    resuming,
-)
+from exchange.client import attaching, compose, elsewhere, receipts, resealing, resuming
 from exchange.client.alone import alone
 from exchange.client.answers import decoded
+from exchange.client.arriving import noted
 from exchange.client.attaching import untold
 from exchange.client.transport import is_away
 from exchange.client.uploading import is_final
@@ -90,11 +84,11 @@ class Poster:
             Refusal: ``id-reused``: what was kept under this id is something else.
         """
         identity = prepared.header.id
-        if self.is_known(prepared):
+        if await self.is_known(prepared):
             raise Meanwhile(identity)
         made = await self.sealed(prepared, tell)
         try:
-            self._keep(prepared, made, mark)
+            self.keep(prepared, made, mark)
         except Meanwhile as found:
             if found.identity != identity:
                 self.abandon(identity)
@@ -109,7 +103,7 @@ class Poster:
         """
         identity = prepared.header.id
         try:
-            if not self.is_known(prepared):
+            if not await self.is_known(prepared):
                 # Alone: another command would seal its files over those that are kept.
                 async with self.alone(identity):
                     await self.seal(prepared, mark, tell)
@@ -123,18 +117,27 @@ class Poster:
             if not self._is_kept(identity):
                 self._world.outbox.discard(identity)
 
-    def is_known(self, prepared: Prepared) -> bool:
+    async def is_known(self, prepared: Prepared) -> bool:
         """Tell whether this very thing was kept before, to be sent or released.
 
         Raises:
             Refusal: ``id-reused``: what was kept under its id is something else.
             Fault: ``store-failed``: it was, and what is in its files by now cannot be read.
         """
-        identity = prepared.header.id
+        if not self._is_kept(prepared.header.id):
+            return False
+        held = await asyncio.to_thread(attaching.digests, prepared.files)
+        return self.is_same(prepared.header.id, resealing.reviewed(prepared, held))
+
+    def is_same(self, identity: str, reviewed: str) -> bool:
+        """Tell whether what was reviewed with this digest was kept under an id.
+
+        Raises:
+            Refusal: ``id-reused``: something else was.
+        """
         if not self._is_kept(identity):
             return False
-        now = resealing.reviewed(prepared, attaching.digests(prepared.files))
-        if self._world.outbox.reviewed(identity) != now:
+        if self._world.outbox.reviewed(identity) != reviewed:
             raise Refusal(Code.ID_REUSED, "/id", id=identity)
         return True
 
@@ -159,23 +162,20 @@ class Poster:
         told = resealing.reviewed(prepared, [each.told.digest for each in attached])
         return Made(closed, resealing.remember(prepared, attached), told)
 
-    def keep(self, prepared: Prepared, made: Made) -> None:
+    def keep(self, prepared: Prepared, made: Made, mark: str = "") -> None:
         """Keep what ``sealed`` returned, to be sent.
 
         Raises:
             Meanwhile, Refusal: as ``seal``; nothing is kept.
         """
-        self._keep(prepared, made, "")
-
-    def _keep(self, prepared: Prepared, made: Made, mark: str) -> None:
         with self._world.cabinet.change():
             other = self._world.outbox.led(mark) if mark in self._begun else None
             if other is not None and other != self._begun[mark]:
                 raise Meanwhile(other)
-            if self.is_known(prepared):
-                raise Meanwhile(prepared.header.id)
-            self.remember(made.closed, made.reviewed)
             identity, envelope = prepared.header.id, made.closed.envelope
+            if self.is_same(identity, made.reviewed):
+                raise Meanwhile(identity)
+            self.remember(made.closed, made.reviewed)
             self._world.outbox.keep(identity, envelope, mark, made.anew)
 
     def remember(self, closed: Closed, reviewed: str) -> None:
@@ -276,7 +276,7 @@ class Poster:
         """Send an envelope that was kept, as it is; ``anew``: seal it once more, if need be."""
         answer = None
         try:
-            with arriving.noted(box, identity, envelope):
+            with noted(box, identity, envelope):
                 answer = await self._agency.transport.post("/v1/objects", envelope.framed())
             receipt, _ = await self.verified(answer, envelope.header)
         except Refusal as refusal:

@@ -275,7 +275,7 @@ class Separating:
             if (other := self.under(mark)) is not None:
                 return other
             for each in parts:
-                if self._poster.is_known(each):
+                if await self._poster.is_known(each):
                     # In another act, under another mark: it is there, and goes its way.
                     raise Refusal(Code.ID_REUSED, "/id", id=each.header.id)
             return self._kept(parts, await self._seal(parts, tell, officer), mark)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from typing import ClassVar
 
 import msgspec
 import pytest
 
-from exchange.client import documenting, separating
+from exchange.client import attaching, documenting, separating
 from exchange.client.reading import Drafted
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
@@ -140,17 +142,28 @@ def header_of(envelope):
     return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
 
 
+class Watched(attaching.File, frozen=True):
+    """A file that notes which threads read it."""
+
+    by: ClassVar[set[int]] = set()
+
+    def pieces(self):
+        self.by.add(threading.get_ident())
+        return super().pieces()
+
+
 async def test_files_of_what_waits_are_not_sealed_over_by_the_same_at_once_or_later(tmp_path):
     """Other bytes would lie there under the name of those that the header tells of."""
     file = a_file(tmp_path, size=70_000)
+    watched = Watched(*msgspec.structs.astuple(attaching.look([file])[0]))
     async with guarded(tmp_path) as door, line(door, tmp_path) as author:
         box = author.world.outbox
-        prepared = await author.prepare(draft(), attach=[file])
+        prepared = await author.prepare(draft(), attach=[watched])
         for _ in range(2):
             identity, again = await asyncio.gather(*(author.queue(prepared) for _ in range(2)))
             assert identity == again
             assert is_whole(author, header_of(box.envelope(identity)))
-        prepared = await author.prepare(red(), attach=[file])
+        prepared = await author.prepare(red(), attach=[watched])
         for _ in range(2):
             one, other = await asyncio.gather(
                 *(author.asking.ask(prepared, "", quiet) for _ in range(2))
@@ -162,6 +175,14 @@ async def test_files_of_what_waits_are_not_sealed_over_by_the_same_at_once_or_la
         with pytest.raises(Refusal) as refusal:
             await author.asking.ask(prepared, "", quiet)
         assert refusal.value.code == Code.ID_REUSED
+        # So too where it was kept while this one was sealed; by what was sealed.
+        ready = await author.asking.sealed(prepared, "", quiet, None)
+        with pytest.raises(Refusal) as refusal:
+            author.asking.keep(ready)
+        assert refusal.value.code == Code.ID_REUSED
+        # Large ones are read, and all else goes on meanwhile.
+        assert threading.get_ident() not in Watched.by
+        assert Watched.by
 
 
 async def test_several_envelopes_posted_twice_at_once_wait_once_and_whole(tmp_path):
