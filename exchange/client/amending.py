@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from exchange.client import bearing, story
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Fault, Refusal
@@ -59,6 +61,23 @@ def posted(said: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
         with suppress(Refusal, Fault):
             text = text_of(each.header, own, codes) if is_wanted else None
         yield _item(each.header, each.digest, index, text)
+
+
+def merged(ours: Iterable[Delivered], inbox: Iterable[Item]) -> list[Item]:
+    """Return what was posted from here and what came, each bulletin once.
+
+    What is ours comes too where it bears on a colleague's bulletin that we hold, but sealed to
+    others: then it is read here as it was posted.
+    """
+    mine = {each.digest: each for each in ours}
+    came: list[Item] = []
+    for item in inbox:
+        own = mine.pop(item.digest, None) if isinstance(item, Delivered) else None
+        if own is not None and isinstance(item, Delivered) and item.bulletin is None:
+            came.append(msgspec.structs.replace(item, bulletin=own.bulletin))
+        else:
+            came.append(item)
+    return [*mine.values(), *came]
 
 
 def text_of(header: Header, own: Own, codes: Codes) -> Bulletin | None:

@@ -61,7 +61,7 @@ async def held_to_target(
     own = amending.Own(world.outbox, world.kept, keys.openers, world.now())
     ours = amending.posted(prepared.header, own, world.codes)
     # Nobody is asked: a correction is not to wait for what a node may keep back.
-    held = [*ours, *await agency.inbox.as_held()]
+    held = amending.merged(ours, await agency.inbox.as_held())
     objection = amending.objection(prepared, held, world.codes)
     is_borne = objection is not None and objection.code is Code.CORRECTION_UNCHECKED
     if objection is not None and not (in_spite or (unchecked and is_borne)):

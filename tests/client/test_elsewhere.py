@@ -15,7 +15,7 @@ from tests.broker.amending import correcting as corrects
 from tests.broker.amending import updating as updates
 from tests.builders import DESK, MINSA, OPS, WATCH, WATCH_DESK, decoded, new_id, world
 from tests.client.dealing import Liar, agency, draft, fronted
-from tests.client.test_amending import PURITY, bulletin, correcting
+from tests.client.test_amending import PURITY, bulletin, correcting, sent
 from tests.client.test_stale import cancelling
 from tests.node.running import post
 
@@ -146,6 +146,28 @@ async def test_node_tells_its_poster_alone_and_whenever_it_came():
         told = (await door.get(f"/v1/posted/{identity}/bearing", OPS)).json["ids"]
         mine = [each for each in (*early, *late) if decoded(each.header).endpoint == OPS]
         assert told == [decoded(each.header).id for each in mine]
+
+
+async def test_a_colleague_s_bulletin_is_corrected_again_and_again(tmp_path):
+    async with serving() as door:
+        await post(door.node, world().amended(DESK, poster), MINSA)
+        async with agency(door.url, tmp_path / "desk", DESK) as desk:
+            target = await sent(desk, at(SEIZED, OPS))
+        # What it corrected comes to it too, as to every holder, and sealed to others.
+        async with agency(door.url, tmp_path / "one") as one:
+            for before, after in ((None, 60.0), (60.0, 79.0), (79.0, 80.0)):
+                await one.everything()
+                await sent(one, correcting((PURITY, before, after)), target)
+            with pytest.raises(Refusal) as caught:
+                await one.prepare(correcting((PURITY, 60.0, 81.0)), target)
+            assert caught.value.code is Code.TARGET_MISMATCH
+
+
+def at(said, *names):
+    """A draft of a bulletin that these are recipients of too."""
+    made = draft(said)
+    to = [*names, *made.post.to]
+    return msgspec.structs.replace(made, post=msgspec.structs.replace(made.post, to=to))
 
 
 def poster(endpoint):
