@@ -107,13 +107,16 @@ def _item(header: Header, digest: str, index: int, bulletin: Bulletin | None) ->
     )
 
 
-def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal | None:
+def objection(
+    prepared: Prepared, held: Iterable[Item], codes: Codes, *, is_whole: bool = True
+) -> Refusal | None:
     """Return why a correction could not be applied to what it corrects, as far as we see.
 
     Args:
         prepared: about to be sealed.
         held: what was posted from here, and what came.
         codes: the code lists.
+        is_whole: all that our node has of ours was asked for.
 
     Returns:
         None where it can be; else what every reader would be told, or what no author writes,
@@ -127,7 +130,7 @@ def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal
     refusal = found.refusal if found is not None else None
     if found is not None and found.after is not None:
         refusal = _written(found.before, found.after)
-    if refusal is None and (found is None or found.is_partial):
+    if refusal is None and (found is None or found.is_partial or not is_whole):
         reference = bearing.reference_of(prepared.header)
         named = {} if reference is None else {"id": reference.id}
         return Refusal(Code.CORRECTION_UNCHECKED, "/bulletin/content/target", **named)

@@ -9,12 +9,13 @@ had been cancelled here. A node that tells of nothing makes nothing be destroyed
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.client import fetching, story
+from exchange.client.bearing import MAX_CORRECTIONS, reference_of
 from exchange.client.reading import PurgeOrdered
 from exchange.client.transport import is_away
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
 
 if TYPE_CHECKING:
@@ -23,42 +24,73 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.reading import Item
 
+# A bulletin, and as many corrections as are applied to one: so many times the node is asked.
+MAX_ASKED = MAX_CORRECTIONS + 1
 
-async def learn(agency: Agency, identity: str) -> list[str]:
+
+class Learnt(NamedTuple):
+    """The ids of what was not here before; not whole where not all was asked for."""
+
+    fresh: list[str]
+    is_whole: bool = True
+
+
+async def learn(agency: Agency, identity: str) -> Learnt:
     """Take in what was posted from elsewhere that bears on a bulletin posted from here.
 
-    And what bears on that in its turn. A node of an older version tells of nothing.
+    And what bears on its corrections in their turn: they say what it says by now. Not on its
+    updates, which are bulletins by themselves. A node of an older version tells of nothing.
 
     Args:
         agency: in a session, with the endpoint's keys.
         identity: the bulletin's id.
 
-    Returns:
-        The ids of what was not here before.
-
     Raises:
         Fault: the node is away, or what it gives does not hold: nothing of that is kept.
     """
-    known, fresh, box = [identity], list[str](), agency.world.outbox
+    asked, fresh, is_whole = [identity], list[str](), True
     # It grows as it is gone through; digests cannot run in a circle.
-    for each in known:
+    for each in asked:
         for name in await _bearing(agency, each):
-            if name in known:
-                continue
-            known.append(name)
-            is_settled = box.is_here(name) and box.waits(name) is None
-            if not is_settled and (await fetching.fetch(agency, name)).is_new:
+            if await _taken_in(agency, name, each):
                 fresh.append(name)
-    return fresh
+            of = story.posted(agency.world.outbox, name)
+            is_whole &= of is not None
+            if of is not None and of.header.verb == "correct" and name not in asked:
+                asked.append(name)
+        if len(asked) > MAX_ASKED:
+            return Learnt(fresh, is_whole=False)
+    return Learnt(fresh, is_whole)
 
 
-async def learn_if_there(agency: Agency, identity: str) -> None:
+async def _taken_in(agency: Agency, name: str, of: str) -> bool:
+    """Have what the node names here, and tell whether it was not.
+
+    Raises:
+        Fault: as ``learn``; ``bad-proof`` where it does not bear on what was asked about.
+    """
+    box = agency.world.outbox
+    is_settled = box.is_here(name) and box.waits(name) is None
+    is_new = not is_settled and (await fetching.fetch(agency, name)).is_new
+    found = story.posted(box, name)
+    if found is None:
+        # It waits here for its release, and the node has it by now.
+        return False
+    reference = reference_of(found.header)
+    if reference is None or reference.id != of:
+        # All that we ever posted, named one by one, would keep us asking.
+        raise Fault(Code.BAD_PROOF, "/ids", id=name)
+    return is_new
+
+
+async def learn_if_there(agency: Agency, identity: str) -> Learnt:
     """As ``learn``; where the node is away, what is known here has to do."""
     try:
-        await learn(agency, identity)
+        return await learn(agency, identity)
     except ExchangeError as error:
         if not is_away(error):
             raise
+    return Learnt([])
 
 
 async def learn_withdrawn(agency: Agency, items: Sequence[Item]) -> None:

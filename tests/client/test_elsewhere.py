@@ -69,7 +69,7 @@ async def test_first_machine_learns_what_the_second_corrected_and_cancelled(tmp_
         assert granting.amended_by == sorted([correction, withdrawn])
         assert not one.world.kept.has(identity)
         assert len(amending.marks(one.world.outbox, identity)) == 2
-        assert await elsewhere.learn(one, identity) == []
+        assert (await elsewhere.learn(one, identity)).fresh == []
 
 
 async def test_refusal_of_what_was_cancelled_elsewhere_has_its_key_destroyed(tmp_path):
@@ -103,7 +103,7 @@ async def test_text_is_handed_out_only_where_it_is_known_that_it_stands(tmp_path
                 await evidence.fetch(one, prepared.header.id, with_body=True)
             # Of what it never had, or is too old to tell, it tells nothing.
             liar.change = lambda _, value: value
-            assert await elsewhere.learn(one, new_id()) == []
+            assert (await elsewhere.learn(one, new_id())).fresh == []
             async with agency(door.url, tmp_path / "two") as two:
                 await at_two(two, prepared.header.id)
             await is_gone(one, prepared.header.id)
@@ -131,6 +131,34 @@ async def is_gone(line, identity):
         await evidence.fetch(line, identity, with_body=True)
     assert caught.value.code is Code.CONTENT_KEY_GONE
     assert caught.value.facts["entry"] > story.posted(line.world.outbox, identity).index
+
+
+async def test_corrections_alone_are_gone_on_from_and_not_for_ever(tmp_path, monkeypatch):
+    async with serving() as door:
+        liar = Liar(door)
+        async with fronted(liar.handle) as url, agency(url, tmp_path / "one") as one:
+            target = await sent(one, draft(SEIZED))
+            of = one.world.outbox.envelope(target.id)
+            correction, update = corrects(of), updates(of, type="szr")
+            others = [corrects(correction), updates(update, type="szr")]
+            for each in (correction, update, *others):
+                assert (await post(door.node, each)).refusal is None
+            names = [decoded(each.header).id for each in (correction, update, *others)]
+            learnt = await elsewhere.learn(one, target.id)
+            assert (learnt.fresh, learnt.is_whole) == (names[:3], True)
+            asked = [each for each in liar.asked if each.endswith("/bearing")]
+            corrected = [target.id, names[0], names[2]]
+            assert asked == [f"GET /v1/posted/{each}/bearing" for each in corrected]
+            monkeypatch.setattr(elsewhere, "MAX_ASKED", 2)
+            assert not (await elsewhere.learn(one, target.id)).is_whole
+
+            def lying(path, value):
+                return {"ids": [names[2]]} if path.endswith("/bearing") else value
+
+            liar.change = lying
+            with pytest.raises(Fault) as caught:
+                await elsewhere.learn(one, target.id)
+            assert caught.value.code is Code.BAD_PROOF
 
 
 async def test_node_tells_its_poster_alone_and_whenever_it_came():
