@@ -321,7 +321,8 @@ async def bearing(request: web.Request) -> web.Response:
     """Return what the caller posted that cancels, corrects or supersedes what it posted.
 
     By id, in the journal's order; of the latter two, the first 64 of each that came before the
-    bulletin, and after it. What colleagues posted is in inboxes, and is not told here.
+    bulletin, and after it. Of what colleagues posted, a cancellation is in the caller's inbox;
+    corrections that stand are told by their entries; updates are not told.
     """
     of, node = holding.read(await _posted(request)), request.app[NODE]
     if of is None:
@@ -330,7 +331,10 @@ async def bearing(request: web.Request) -> web.Response:
     told = sorted({each.index: each for each in found.values()}.items())
     ours = [each for _, raw in told if (each := holding.read(raw)) is not None]
     mine = [each.header.id for each in ours if each.header.endpoint == of.header.endpoint]
-    return json(wire.Bearing(mine))
+    others = bearings.by_colleagues(of.header, ours)
+    gone = await node.store.find([bearings.cancelled(each) for each in others])
+    standing = [each.index for each in others if bearings.cancelled(each) not in gone]
+    return json(wire.Bearing(mine, standing))
 
 
 async def _posted(request: web.Request) -> Found:

@@ -128,6 +128,26 @@ def names(header: Header, header_digest: str) -> list[bytes]:
     return found
 
 
+def cancelled(target: Target) -> bytes:
+    """Return the key of what cancels a bulletin that is here."""
+    header = target.header
+    return keys.bearing("cancels", header.origin, target.digest, header.id)
+
+
+def by_colleagues(of: Header, bearing: Iterable[Target]) -> list[Target]:
+    """Return what corrects a bulletin and its author did not post: nor is the author owed it.
+
+    Args:
+        of: the bulletin's header.
+        bearing: what is found under its ``names``.
+    """
+    return [
+        each
+        for each in bearing
+        if each.header.verb == "correct" and each.header.endpoint != of.endpoint
+    ]
+
+
 class Standing(NamedTuple):
     """What stands of all that bears on a bulletin, in journal order.
 
@@ -200,9 +220,7 @@ class _Found:
                     self._nodes.append(_Node(target, parent, self._is_cancelled(target)))
 
     def _is_cancelled(self, target: Target) -> bool:
-        header = target.header
-        key = keys.bearing("cancels", header.origin, target.digest, header.id)
-        return self._find(key) is not None
+        return self._find(cancelled(target)) is not None
 
     def standing(self) -> list[Target]:
         """Return what is not cancelled, and bears on nothing that is."""

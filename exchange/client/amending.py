@@ -20,7 +20,7 @@ from exchange.model.identity import digest
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from exchange.client.bearing import Mark
     from exchange.client.compose import Prepared
@@ -63,20 +63,32 @@ def posted(said: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
         yield _item(each.header, each.digest, index, text)
 
 
-def merged(ours: Iterable[Delivered], inbox: Iterable[Item]) -> list[Item]:
+def merged(
+    ours: Iterable[Delivered], inbox: Iterable[Item], colleagues: Mapping[str, Sequence[int]]
+) -> list[Item]:
     """Return what was posted from here and what came, each bulletin once.
 
     What is ours comes too where it bears on a colleague's bulletin that we hold, but sealed to
     others: then it is read here as it was posted.
+
+    Args:
+        ours: as ``posted``.
+        inbox: all of it.
+        colleagues: by id of what is ours, the entries of what colleagues corrected in it; that
+            may be in the inbox or not.
     """
     mine = {each.digest: each for each in ours}
+    for name, each in mine.items():
+        earlier = [("corrects", index) for index in colleagues.get(each.header.id, ())]
+        mine[name] = msgspec.structs.replace(each, earlier=earlier)
     came: list[Item] = []
     for item in inbox:
         own = mine.pop(item.digest, None) if isinstance(item, Delivered) else None
-        if own is not None and isinstance(item, Delivered) and item.bulletin is None:
-            came.append(msgspec.structs.replace(item, bulletin=own.bulletin))
-        else:
+        if own is None or not isinstance(item, Delivered):
             came.append(item)
+            continue
+        text, earlier = item.bulletin or own.bulletin, [*item.earlier, *own.earlier]
+        came.append(msgspec.structs.replace(item, bulletin=text, earlier=earlier))
     return [*mine.values(), *came]
 
 

@@ -146,9 +146,11 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
     if before is None:
         return None
     held = _held(target, before, correction.bulletin, codes)
+    done = marks(items)
     is_missing = any(
-        each.relation == "corrects" and not each.is_here and each.index < correction.accepted
-        for each in marks(items).get(target.index, [])
+        mark.relation == "corrects" and not mark.is_here and mark.index < correction.accepted
+        for each in order
+        for mark in done.get(each.index, [])
     )
     is_missing = is_missing or any(
         each.bulletin is None or each.not_understood for each in order[1:]

@@ -19,7 +19,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.reading import Item
@@ -29,10 +29,20 @@ MAX_ASKED = MAX_CORRECTIONS + 1
 
 
 class Learnt(NamedTuple):
-    """The ids of what was not here before; not whole where not all was asked for."""
+    """What a node told of one bulletin and its corrections.
+
+    Attributes:
+        fresh: the ids of what was not here before.
+        colleagues: by id, the entries of what colleagues corrected in it: the node's word.
+        is_whole: all was asked for, and is here.
+    """
 
     fresh: list[str]
+    colleagues: Mapping[str, Sequence[int]]
     is_whole: bool = True
+
+
+NOTHING = Learnt([], {})
 
 
 async def learn(agency: Agency, identity: str) -> Learnt:
@@ -49,9 +59,12 @@ async def learn(agency: Agency, identity: str) -> Learnt:
         Fault: the node is away, or what it gives does not hold: nothing of that is kept.
     """
     asked, fresh, is_whole = [identity], list[str](), True
+    colleagues: dict[str, list[int]] = {}
     # It grows as it is gone through; digests cannot run in a circle.
     for each in asked:
-        for name in await _bearing(agency, each):
+        told = await _bearing(agency, each)
+        colleagues[each] = told.corrected_by_colleagues
+        for name in told.ids:
             if await _taken_in(agency, name, each):
                 fresh.append(name)
             of = story.posted(agency.world.outbox, name)
@@ -59,8 +72,8 @@ async def learn(agency: Agency, identity: str) -> Learnt:
             if of is not None and of.header.verb == "correct" and name not in asked:
                 asked.append(name)
         if len(asked) > MAX_ASKED:
-            return Learnt(fresh, is_whole=False)
-    return Learnt(fresh, is_whole)
+            return Learnt(fresh, colleagues, is_whole=False)
+    return Learnt(fresh, colleagues, is_whole)
 
 
 async def _taken_in(agency: Agency, name: str, of: str) -> bool:
@@ -90,7 +103,7 @@ async def learn_if_there(agency: Agency, identity: str) -> Learnt:
     except ExchangeError as error:
         if not is_away(error):
             raise
-    return Learnt([])
+    return NOTHING
 
 
 async def learn_withdrawn(agency: Agency, items: Sequence[Item]) -> None:
@@ -113,11 +126,10 @@ async def learn_withdrawn(agency: Agency, items: Sequence[Item]) -> None:
             await learn(agency, each.header.id)
 
 
-async def _bearing(agency: Agency, identity: str) -> list[str]:
+async def _bearing(agency: Agency, identity: str) -> wire.Bearing:
     try:
-        told = await agency.transport.get_as(wire.Bearing, f"/v1/posted/{identity}/bearing")
+        return await agency.transport.get_as(wire.Bearing, f"/v1/posted/{identity}/bearing")
     except Refusal as refusal:
         if refusal.code is Code.NOT_FOUND:
-            return []
+            return wire.Bearing([])
         raise
-    return told.ids

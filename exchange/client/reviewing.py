@@ -55,14 +55,14 @@ async def held_to_target(
     """
     world, keys = agency.world, agency.keys
     reference = bearing.reference_of(prepared.header)
-    learnt = elsewhere.Learnt([])
+    learnt = elsewhere.NOTHING
     if reference is not None and prepared.as_of_ms is None:
         # From another machine it may have been corrected, or cancelled, since.
         learnt = await elsewhere.learn_if_there(agency, reference.id)
     own = amending.Own(world.outbox, world.kept, keys.openers, world.now())
     ours = amending.posted(prepared.header, own, world.codes)
     # Nobody is asked: a correction is not to wait for what a node may keep back.
-    held = amending.merged(ours, await agency.inbox.as_held())
+    held = amending.merged(ours, await agency.inbox.as_held(), learnt.colleagues)
     objection = amending.objection(prepared, held, world.codes, is_whole=learnt.is_whole)
     is_borne = objection is not None and objection.code is Code.CORRECTION_UNCHECKED
     if objection is not None and not (in_spite or (unchecked and is_borne)):

@@ -324,9 +324,14 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Bearing(msgspec.Struct, frozen=True):
-    """What the caller posted that bears on a bulletin of its own: the ids, in order."""
+    """What the caller posted that bears on a bulletin of its own: the ids, in order.
+
+    ``corrected_by_colleagues`` are the entries of what colleagues corrected in it, in order and
+    not cancelled: they need not be in the caller's inbox. An older node tells none.
+    """
 
     ids: list[Uuid7]
+    corrected_by_colleagues: list[Count] = []
 
 
 class KeptObject(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import pytest
 from exchange.client import amending, confirming, elsewhere, fetching, story
 from exchange.errors import Code, Fault, Refusal
 from exchange.evidence import fetching as evidence
+from exchange.model import entry as entries
 from exchange.model.bulletin.blocks import Target
 from tests.api.serving import serving
 from tests.broker.amending import cancelling as cancels
@@ -171,9 +172,19 @@ async def test_node_tells_its_poster_alone_and_whenever_it_came():
             by = decoded(each.header).endpoint
             assert (await post(door.node, each, by)).refusal is None
         identity = decoded(of.header).id
-        told = (await door.get(f"/v1/posted/{identity}/bearing", OPS)).json["ids"]
         mine = [each for each in (*early, *late) if decoded(each.header).endpoint == OPS]
-        assert told == [decoded(each.header).id for each in mine]
+
+        async def colleagues():
+            told = (await door.get(f"/v1/posted/{identity}/bearing", OPS)).json
+            assert told["ids"] == [decoded(each.header).id for each in mine]
+            return told["corrected_by_colleagues"]
+
+        # Theirs by the entry alone, and while it stands.
+        [index] = await colleagues()
+        [row] = await door.node.store.read(index, 1)
+        assert entries.decode(row.entry).object == late[1].header
+        assert (await post(door.node, cancels(late[1], endpoint=DESK), DESK)).refusal is None
+        assert await colleagues() == []
 
 
 async def test_a_colleague_s_bulletin_is_corrected_again_and_again(tmp_path):
@@ -189,6 +200,31 @@ async def test_a_colleague_s_bulletin_is_corrected_again_and_again(tmp_path):
             with pytest.raises(Refusal) as caught:
                 await one.prepare(correcting((PURITY, 60.0, 81.0)), target)
             assert caught.value.code is Code.TARGET_MISMATCH
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_what_a_colleague_corrected_in_ours_is_read_or_said_to_be_unread(
+    tmp_path, is_read
+):
+    async with serving() as door, agency(door.url, tmp_path / "one") as one:
+        await post(door.node, world().amended(DESK, poster), MINSA)
+        target = await sent(one, at(SEIZED, DESK))
+        async with agency(door.url, tmp_path / "desk", DESK) as desk:
+            await desk.everything()
+            theirs = correcting((PURITY, None, 60.0))
+            to = [OPS, WATCH] if is_read else [WATCH]
+            changed = msgspec.structs.replace(theirs.post, to=to)
+            correction = msgspec.structs.replace(theirs, post=changed)
+            correction = await sent(desk, correction, target)
+        await one.everything()
+        wrong, right = correcting((PURITY, None, 79.0)), correcting((PURITY, 60.0, 79.0))
+        codes = [Code.TARGET_MISMATCH] if is_read else [Code.CORRECTION_UNCHECKED] * 2
+        for code, each in zip(codes, (wrong, right), strict=False):
+            with pytest.raises(Refusal) as caught:
+                await one.prepare(each, target)
+            assert caught.value.code is code
+        shown = await one.prepare(right, target, unchecked=True)
+        assert (shown.objection is None) is is_read
 
 
 def at(said, *names):
