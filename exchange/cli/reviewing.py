@@ -9,6 +9,7 @@ import click
 from exchange import render
 from exchange.cli import held, output, saving, world
 from exchange.cli.times import zulu
+from exchange.errors import Code
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
@@ -48,8 +49,14 @@ def told(session: Session, prepared: Prepared) -> dict[str, Any]:
             for each in prepared.files
         ],
         "warnings": output.warnings(prepared.warnings),
+        **({"unchecked": True} if _is_unchecked(prepared) else {}),
         **held.told(prepared),
     }
+
+
+def _is_unchecked(prepared: Prepared) -> bool:
+    objection = prepared.objection
+    return objection is not None and objection.code is Code.CORRECTION_UNCHECKED
 
 
 def show(session: Session, prepared: Prepared, said: dict[str, Any]) -> None:
@@ -57,6 +64,11 @@ def show(session: Session, prepared: Prepared, said: dict[str, Any]) -> None:
     click.echo(render.heading(prepared.header, session.lang, world.codes()))
     for warning in said["warnings"]:
         click.echo(warning[session.lang])
+    if "unchecked" in said:
+        session.say(
+            "¡Atención! Aquí no se ha comprobado que encaje con lo que corrige.",
+            "Note! It was not checked here that it fits what it corrects.",
+        )
     saving.show_files(session, prepared.files)
     session.say(
         f"\nPodrán leerlo exactamente {len(prepared.readers)} cuando salga:",

@@ -47,7 +47,13 @@ def test_what_is_not_here_is_fetched_as_it_is_told_and_then_traced_and_a_target(
     assert exercise.at(second, "confirm", identity).code == 0
     error = exercise.at(second, "post", correction, "--target", identity, "--yes", "--json")
     assert error.json["error"]["code"] == "correction-unchecked"
-    assert "--unchecked" in error.json["error"]["es"]["next"]
+    assert "--dry-run --unchecked" in error.json["error"]["es"]["next"]
+    unsent = (correction, "--target", identity, "--dry-run", "--unchecked")
+    for at, is_told in ((second, True), (OPS, False)):
+        assert ("unchecked" in exercise.at(at, "post", *unsent, "--json").json) is is_told
+        assert (
+            "not checked here" in exercise.at(at, "--lang", "en", "post", *unsent).out
+        ) is is_told
     for words in ((correction, "--unchecked"), (draft,)):
         assert exercise.at(second, "post", *words, "--target", identity, "--yes").code == 0
     # The first machine is told of both by the node, and believes their signatures.
