@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What a proof and a checkpoint state before anybody's signature: which entry; of how many, and
 # their root, as far as they were not cut off.
 _INDEX: Final = re.compile(rb"^index (\d+)$", re.MULTILINE)
+# How a line of a signed note begins that bears a signature (C2SP signed-note).
+_SIGNATURE: Final = "\N{EM DASH} ".encode()
 _STATED: Final = re.compile(rb"[^\n]*\n(\d+)(?:\n([^\n]*))?")
 
 
@@ -125,6 +127,9 @@ class Signed:
 
     def _says_nothing(self, raw: bytes) -> bool:
         """Tell whether nobody signed it, and what it states by itself is so here."""
+        # A signature in it, wherever it came to stand, was somebody's.
+        if _SIGNATURE in raw:
+            return False
         head, note = b"", raw
         if raw.startswith(bundle.FIRST_LINE):
             head, _, note = raw.partition(b"\n\n")

@@ -88,6 +88,7 @@ class Report(msgspec.Struct, frozen=True):
         at: when it happened, or began.
         digests: of the headers of all its versions and envelopes, its own first.
         envelopes: the headers of its envelopes, its own first.
+        common: ids of those that crossed, with all that bears on them.
         markings: of its envelopes, its own first, and of all here that bears on one of them
             (a correction; what corrects or cancels that): who has a figure has some of each.
         cases: of the headers of boarding requests that it answers, as far as they are here.
@@ -98,6 +99,7 @@ class Report(msgspec.Struct, frozen=True):
     at: datetime
     digests: list[str]
     envelopes: list[Header]
+    common: list[str]
     markings: list[Marking]
     cases: list[str]
 
@@ -228,10 +230,26 @@ def _told(item: Delivered, look: _Look) -> Report | Left | None:
             return Left(item, "correction")
         says = corrected
     digests = [each.digest for each in _versions(item, look)]
-    markings = [each.header.marking for each in look.around(item)]
+    around = [each.header for each in look.around(item)]
+    common = [item.header.id] if all(map(crossed, around)) else []
     answered = [ref.header_digest for ref in item.header.refs if ref.rel == "answers"]
     cases = [digest for digest in answered if digest in look.boardings]
-    return Report(item, says, _happened(says), digests, [item.header], markings, cases)
+    return Report(
+        item,
+        says,
+        _happened(says),
+        digests,
+        [item.header],
+        common,
+        [each.marking for each in around],
+        cases,
+    )
+
+
+def crossed(header: Header) -> bool:
+    """Tell whether a bulletin went to another nation than its author's."""
+    nation = header.origin.partition(".")[0]
+    return any(name.partition(".")[0] != nation for name in header.to)
 
 
 def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
@@ -278,6 +296,7 @@ def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
             same[0],
             digests=[digest for each in same for digest in each.digests],
             envelopes=[each.item.header for each in same],
+            common=[name for each in same for name in each.common],
             markings=[mark for each in same for mark in each.markings],
             cases=list(dict.fromkeys(case for each in same for case in each.cases)),
         )

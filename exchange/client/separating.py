@@ -376,19 +376,34 @@ class Separating:
         return found
 
     def others(self, identity: str) -> list[Other]:
-        """Return what else went with the text of a bulletin, as far as it was sent."""
-        box = self._world.outbox
-        beside = [name for each in self.together() if identity in each for name in each]
-        sent = [
-            (each.header.id, each.header.to, each.index)
-            for name in sorted(beside)
-            if name != identity and (each := story.posted(box, name)) is not None
-        ]
-        posted = story.every(box) if sent else []
+        """Return what else went with the text of a bulletin, as far as it was sent.
+
+        Of each the newest version; a version of it counts as the bulletin itself.
+        """
+        if not (families := self.together()):
+            return []
+        every = story.every(self._world.outbox)
+        sent = {each.header.id: each for each in every if each.index is not None}
+        newer = {
+            ref.id: name
+            for name, each in sent.items()
+            for ref in each.header.refs
+            if ref.rel == "supersedes"
+        }
+
+        def last(name: str) -> str:
+            # Each names one by its digest: none can run in a circle.
+            while name in newer:
+                name = newer[name]
+            return name
+
+        of = [{last(name) for name in family} for family in families]
+        ours = last(identity)
+        beside = {name for family in of if ours in family for name in family} - {ours}
         return [
-            Other(name, to, index, _done(name, posted))
-            for name, to, index in sent
-            if index is not None
+            Other(name, each.header.to, each.index, _done(name, every))
+            for name in sorted(beside & sent.keys())
+            if (each := sent[name]).index is not None
         ]
 
     def standing(self, act: Act) -> list[Standing]:

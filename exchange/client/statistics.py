@@ -8,38 +8,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.client import doubles, reports
+from exchange.client import doubles, reconciling, reports, seized
 from exchange.client.doubles import Alike, Event
 from exchange.client.reports import Asked, Left, Report
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import Opn, Szr
+from exchange.model.bulletin import Opn
 from exchange.model.bulletin.blocks import Period, Quantity
 from exchange.model.bulletin.records import (
     DrugTotal,
-    ReconciledEvent,
     Statistics,
     TypeCount,
 )
 from exchange.model.header import Marking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from exchange.client.reading import Item
-    from exchange.model.bulletin.operational import DrugSeized
     from exchange.model.bulletin.words import Reconciliation
     from exchange.model.codes import Codes, Lang
-    from exchange.model.header import Header
 
 # An operation that only was to be is none.
 _TOOK_PLACE: Final = frozenset({"under-way", "ended"})
-_TO_KG: Final = {"g": Decimal("0.001"), "kg": Decimal(1), "t": Decimal(1000)}
 _STRICTEST: Final = ("red", "amber+strict", "amber", "green", "clear")
 
 
@@ -100,12 +95,13 @@ def compute(
     Raises:
         Refusal: ``not-found``, at ``/same``: one of those is no report that stands.
     """
-    counted = _counted(reports.gather(items, asked, codes, acts), asked, [*same])
+    pairs = [*same]
+    counted = _counted(reports.gather(items, asked, codes, acts), asked, pairs)
     seizures, operations = counted.seizures, counted.operations
     figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
     figures += [Figure(f"/drug_totals/{n}", each) for n, each in enumerate(sources)]
-    arrested = [report for each in seizures if (report := _arresting(each)) is not None]
+    arrested = [report for each in seizures if (report := seized.arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
     both = [each for each in seizures if len(each.nations) > 1]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
@@ -114,9 +110,9 @@ def compute(
         period=Period(asked.start, asked.end),
         counts=[TypeCount(name, len(each)) for name, each in counted.of_type.items()],
         drug_totals=totals,
-        arrests=sum(map(_arrests, arrested)) if seizures else None,
+        arrests=sum(map(seized.arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=[told for each in both if (told := _reconciled(each)) is not None],
+        reconciled=reconciling.reconciled(items, asked, codes, pairs, counted.common),
     )
     return Account(
         asked,
@@ -127,7 +123,7 @@ def compute(
         counted.left,
         counted.reports,
         counted.beside,
-        {each.reports[0].id: _compared(each) for each in both},
+        {each.reports[0].id: reconciling.compared(each) for each in both},
         _narrowest([mark for each in counted.reports for mark in each.markings]),
     )
 
@@ -142,6 +138,7 @@ class _Counted(NamedTuple):
     alike: list[Alike]
     beside: list[Report]
     left: list[Left]
+    common: frozenset[str]
 
 
 def _counted(
@@ -176,6 +173,7 @@ def _counted(
         alike,
         [each for each in found if each.id in named - told],
         gathered.left,
+        frozenset(name for each in found for name in each.common),
     )
 
 
@@ -191,47 +189,14 @@ def _ids(found: Iterable[Report]) -> list[str]:
 # -- seizures -----------------------------------------------------------------------------
 
 
-def _drugs(report: Report) -> list[DrugSeized]:
-    """Return what was seized: what has an official count does without the one of the field."""
-    if not isinstance(report.bulletin, Szr):
-        return []
-    rows = report.bulletin.content.drugs
-    official = {each.drug for each in rows if each.quantity.count == "official"}
-    return [e for e in rows if e.quantity.count == "official" or e.drug not in official]
-
-
-def _weighing(event: Event) -> Report | None:
-    """Return the report whose drugs count: the first that tells any."""
-    return next((each for each in event.reports if _drugs(each)), None)
-
-
-def _arresting(event: Event) -> Report | None:
-    """Return the report whose arrests count: the first that tells any."""
-    return next((each for each in event.reports if _arrests(each)), None)
-
-
-def _arrests(report: Report) -> int:
-    says = report.bulletin
-    return sum(each.n for each in says.content.arrested) if isinstance(says, Szr) else 0
-
-
-def _amount(quantity: Quantity) -> tuple[str | None, Decimal | None]:
-    """Return unit and value, weights in kg; no weight is made of packages."""
-    if quantity.value is None:
-        return None, None
-    value = Decimal(repr(quantity.value))
-    factor = _TO_KG.get(quantity.unit or "")
-    return (quantity.unit, value) if factor is None else ("kg", value * factor)
-
-
 def _totals(seizures: Sequence[Event]) -> tuple[list[DrugTotal], list[list[str]]]:
     """Return each drug's totals by unit and count, and the ids that each is from."""
     rows: dict[tuple[str, str, str], list[Quantity]] = defaultdict(list)
     sources: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for event in seizures:
-        report = _weighing(event)
-        for each in _drugs(report) if report else ():
-            unit, _ = _amount(each.quantity)
+        report = seized.weighing(event)
+        for each in seized.drugs(report) if report else ():
+            unit, _ = seized.amount(each.quantity)
             key = (each.drug, unit or "", each.quantity.count)
             rows[key].append(each.quantity)
             if report is not None and report.id not in sources[key]:
@@ -242,8 +207,8 @@ def _totals(seizures: Sequence[Event]) -> tuple[list[DrugTotal], list[list[str]]
 
 def _sum(rows: Sequence[Quantity]) -> Quantity:
     """Return the sum of quantities of one unit and count, known no better than any of them."""
-    unit, _ = _amount(rows[0])
-    values = [value for each in rows if (value := _amount(each)[1]) is not None]
+    unit, _ = seized.amount(rows[0])
+    values = [value for each in rows if (value := seized.amount(each)[1]) is not None]
     bases = {each.basis for each in rows}
     said = {each.qualifier for each in rows}
     guessed = "estimated" in bases or not said <= {"exact", "at-least"}
@@ -263,80 +228,6 @@ def _basis(bases: set[str | None]) -> str | None:
     if len(bases) == 1:
         return next(iter(bases))
     return "estimated" if "estimated" in bases else None
-
-
-def _reconciled(whole: Event) -> ReconciledEvent | None:
-    """Return an event by what each nation told the other of it; None: one told nothing.
-
-    What did not cross is told to nobody, neither by its id nor by its figures.
-    """
-    event = Event([each for each in whole.reports if any(map(_crossed, each.envelopes))])
-    named = [*_in_common(event)]
-    if len(event.nations) < 2 or not named:
-        return None
-    says = event.reports[0].bulletin
-    if not isinstance(says, Szr):
-        raise TypeError(says.type)
-    report = _weighing(event)
-    rows = _drugs(report) if report else []
-    return ReconciledEvent(
-        event=says.content.event,
-        seized_at=says.content.seized_at,
-        bulletins=named,
-        reconciliation=_compared(event),
-        quantity=rows[0].quantity if len(rows) == 1 else None,
-    )
-
-
-def _in_common(event: Event) -> Iterator[str]:
-    """Yield the ids of an event's reports that another nation has too.
-
-    Of several envelopes that crossed it is the one that another report refers to; else none is
-    named: who has one of them is not to learn of the others.
-    """
-    referred = {ref.id for r in event.reports for each in r.envelopes for ref in each.refs}
-    for report in event.reports:
-        crossed = [each.id for each in report.envelopes if _crossed(each)]
-        known = [name for name in crossed if name in referred] if len(crossed) > 1 else crossed
-        yield from known if len(known) == 1 else ()
-
-
-def _crossed(header: Header) -> bool:
-    nation = header.origin.partition(".")[0]
-    return any(name.partition(".")[0] != nation for name in header.to)
-
-
-def _compared(event: Event) -> Reconciliation:
-    """Tell whether what weighs most of each side tells the same."""
-    first, *others = (next(r for r in event.reports if r.nation == n) for n in event.nations)
-    return "agreed" if all(_agree(first, other) for other in others) else "differs"
-
-
-def _agree(one: Report, other: Report) -> bool:
-    """Tell whether two sides tell the same drugs, amounts and arrests, where both tell them."""
-    first, second = _told(one), _told(other)
-    if first.keys() != second.keys():
-        return False
-    arrests = [n for n in (_arrests(one), _arrests(other)) if n]
-    return len(set(arrests)) <= 1 and all(_meet(first[drug], second[drug]) for drug in first)
-
-
-def _told(report: Report) -> dict[str, list[tuple[str, Decimal]]]:
-    """Return by drug what is told of how much: sums by unit, packages as one more."""
-    found: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for each in _drugs(report):
-        unit, value = _amount(each.quantity)
-        if unit is not None and value is not None:
-            found[each.drug][unit] += value
-        if each.quantity.packages is not None:
-            found[each.drug]["packages"] += each.quantity.packages
-    return {drug: sorted(said.items()) for drug, said in found.items()}
-
-
-def _meet(one: Sequence[tuple[str, Decimal]], other: Sequence[tuple[str, Decimal]]) -> bool:
-    here, there = dict(one), dict(other)
-    shared = here.keys() & there.keys()
-    return bool(shared) and all(here[unit] == there[unit] for unit in shared)
 
 
 # -- operations, and all of it ------------------------------------------------------------

@@ -64,6 +64,13 @@ def test_journal_that_lists_other_keys_is_not_acquitted_by_what_they_did_not_sig
         assert told(raw) == ("/signatures", False)
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\n \n", b"\n> \n"])
+@pytest.mark.parametrize("size", [HERE - 1, HERE + 1])
+def test_what_was_signed_and_whose_blank_lines_suffered_acquits_nobody(size, blank):
+    for raw in (note(size), proof(note(size))):
+        assert told(raw.replace(b"\n\n", blank, 1)) == ("/signatures", False)
+
+
 @pytest.mark.parametrize(
     ("raw", "says_nothing"),
     [

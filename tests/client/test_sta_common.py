@@ -7,14 +7,16 @@ import pytest
 
 from exchange.client import statistics
 from exchange.model.header import Marking, Reference
-from tests.builders import WATCH, new_id
+from tests.builders import DESK, WATCH, new_id
 from tests.client.test_statistics import (
     ASKED,
     DARIEN,
+    KG,
     SOONER,
     cancels,
     case,
     computed,
+    corrects,
     delivered,
     resent,
     szr,
@@ -84,33 +86,41 @@ def test_of_an_act_the_envelope_that_crossed_is_named_and_both_sides_name_the_sa
     assert set(other.bulletins) == set(ours.bulletins)
 
 
-def test_of_two_that_crossed_only_one_that_is_referred_to_is_named():
+def test_of_two_that_crossed_none_is_named_to_the_readers_of_the_other():
     first = szr(1, "EX-1", value=10.0)
     second = resent(2, first)
-    for meant in (first, second):
-        refs = {"refs": [Reference("answers", meant.header.id, meant.digest)]}
-        theirs = szr(3, "US-1", WATCH, value=10.0, header=refs)
-        (told,) = computed([first, second, theirs]).content.reconciled
-        assert set(told.bulletins) == {meant.header.id, theirs.header.id}
-    theirs = szr(3, "EX-1", WATCH, value=10.0)
+    refs = {"refs": [Reference("answers", first.header.id, first.digest)]}
+    theirs = szr(3, "US-1", WATCH, value=10.0, header=refs)
     (told,) = computed([first, second, theirs]).content.reconciled
-    assert told.bulletins == [theirs.header.id]
+    assert (told.bulletins, told.reconciliation) == ([theirs.header.id], "agreed")
 
 
-def test_a_report_that_never_crossed_is_told_of_to_nobody():
+def named(items, same=()):
+    return [{*each.bulletins} for each in computed(items, same).content.reconciled]
+
+
+def test_a_report_that_never_crossed_is_told_of_to_nobody_nor_ties_what_did():
     theirs = szr(2, "EX-1", WATCH, value=10.0)
     secret = szr(1, "EX-1", value=10.0, header=HOME)
     account = computed([secret, theirs])
     assert account.content.reconciled == []
     assert account.sides == {account.doubles[0].reports[0].id: "agreed"}
-    # Beside one that crossed it changes neither what is named nor what is told of.
-    refs = {"refs": [Reference("answers", secret.header.id, secret.digest)]}
-    ours = szr(3, "EX-10", value=8.0, header=refs | SOONER)
-    both = computed([secret, ours, theirs])
-    assert len(both.doubles[0].reports) == 3
-    (told,) = both.content.reconciled
-    assert set(told.bulletins) == {ours.header.id, theirs.header.id}
-    assert (told.reconciliation, [*both.sides.values()]) == ("differs", ["agreed"])
+    ours = szr(3, "EX-10", value=8.0, header=SOONER)
+    both = ours.header.id, theirs.header.id
+    # It alone says that the two are one; an officer may say so in earnest.
+    refs = {"refs": [Reference("answers", ours.header.id, ours.digest)]}
+    secret = szr(1, "EX-1", DESK, value=10.0, header=refs | HOME)
+    items = [secret, ours, theirs]
+    assert len(computed(items).doubles[0].reports) == 3
+    assert (named(items), named(items, [both])) == ([], [{*both}])
+    # Nor is an event told of by what corrects, replaces or cancels a report at home alone.
+    ours = szr(3, "EX-1", value=10.0)
+    quantity = ("/content/drugs/0/quantity", KG | {"value": 10.0}, KG | {"value": 99.0})
+    corrected, gone = corrects(4, ours, quantity), cancels(4, ours)
+    assert named([ours, theirs, corrected]) == [{ours.header.id, theirs.header.id}]
+    for each in (corrected, gone):
+        header = msgspec.structs.replace(each.header, **HOME)
+        assert named([ours, theirs, msgspec.structs.replace(each, header=header)]) == []
 
 
 def test_a_cancelled_envelope_of_which_another_stands_is_told():

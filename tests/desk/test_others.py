@@ -46,9 +46,12 @@ async def about(author, header, kind):
     made = msgspec.structs.replace(
         made, post=msgspec.structs.replace(made.post, to=header.to, feed=header.feed)
     )
+    return await author.prepare(made, await target(author, header))
+
+
+async def target(author, header):
     sent = story.posted(author.world.outbox, header.id)
-    target = Target(header.id, header.origin, header.type, sent.digest)
-    return await author.prepare(made, target)
+    return Target(header.id, header.origin, header.type, sent.digest)
 
 
 async def test_who_cancels_one_envelope_is_told_of_the_others_until_they_are_too(tmp_path):
@@ -100,6 +103,22 @@ async def test_what_is_corrected_alone_still_stands_and_what_waits_goes_by_itsel
         await author.resume()
         assert [(each.done, each.is_over) for each in others()] == [("cancelled", True)]
         assert author.separating.others(new_id()) == []
+
+
+async def test_the_newest_version_of_an_envelope_stands_for_it(tmp_path):
+    async with desked(tmp_path) as desk:
+        author = desk.line
+        one, two = await an_act(author, OPS, COAST)
+        made = to(COAST)
+        update = msgspec.structs.replace(
+            made, post=msgspec.structs.replace(made.post, verb="update")
+        )
+        newer = await author.prepare(update, await target(author, two))
+        await author.post(newer)
+        others = author.separating.others
+        assert [each.id for each in others(one.id)] == [newer.header.id]
+        assert [each.id for each in others(newer.header.id)] == [one.id]
+        assert [each.id for each in others(two.id)] == [one.id]
 
 
 async def test_rest_of_an_act_is_one_of_its_envelopes(tmp_path):

@@ -1,0 +1,114 @@
+"""The events that both sides reported: by what crossed alone, and whether they tell the same.
+
+What did not cross is told to nobody in a STA: neither by an id, nor by a figure, nor by what it
+ties together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from exchange.client import doubles, reports
+from exchange.client.reading import Delivered
+from exchange.client.seized import amount, arrests, drugs, weighing
+from exchange.model.bulletin import Szr
+from exchange.model.bulletin.records import ReconciledEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from exchange.client.doubles import Event
+    from exchange.client.reading import Item
+    from exchange.client.reports import Asked, Report
+    from exchange.model.bulletin.words import Reconciliation
+    from exchange.model.codes import Codes
+
+
+def reconciled(
+    items: Sequence[Item],
+    asked: Asked,
+    codes: Codes,
+    pairs: Iterable[tuple[str, str]],
+    common: Collection[str],
+) -> list[ReconciledEvent]:
+    """Return each event of a period of which each nation told the other.
+
+    Args:
+        items: all that is held.
+        asked: the period and the status.
+        codes: the code lists.
+        pairs: ids of reports that an officer takes for one event.
+        common: ids of the envelopes that stand, and crossed with all that bears on them.
+    """
+    shared = [e for e in items if isinstance(e, Delivered) and reports.crossed(e.header)]
+    found = [
+        each
+        for each in reports.gather(shared, asked, codes).reports
+        if isinstance(each.bulletin, Szr) and {*common}.issuperset(each.ids)
+    ]
+    known = {name for each in found for name in each.ids}
+    events = doubles.events(found, [pair for pair in pairs if known.issuperset(pair)])
+    of_period = [each for each in events if asked.has(each.reports[0].at)]
+    return [
+        _reconciled(each, named)
+        for each in of_period
+        if len(each.nations) > 1 and (named := _named(each))
+    ]
+
+
+def _reconciled(event: Event, named: list[str]) -> ReconciledEvent:
+    says = event.reports[0].bulletin
+    if not isinstance(says, Szr):
+        raise TypeError(says.type)
+    report = weighing(event)
+    rows = drugs(report) if report else []
+    return ReconciledEvent(
+        event=says.content.event,
+        seized_at=says.content.seized_at,
+        bulletins=named,
+        reconciliation=compared(event),
+        quantity=rows[0].quantity if len(rows) == 1 else None,
+    )
+
+
+def _named(event: Event) -> list[str]:
+    """Return the ids of its reports; of one in several envelopes none.
+
+    Who has one of them is not to learn that there is another.
+    """
+    return [each.id for each in event.reports if len(each.envelopes) == 1]
+
+
+def compared(event: Event) -> Reconciliation:
+    """Tell whether what weighs most of each side tells the same."""
+    first, *others = (next(r for r in event.reports if r.nation == n) for n in event.nations)
+    return "agreed" if all(_agree(first, other) for other in others) else "differs"
+
+
+def _agree(one: Report, other: Report) -> bool:
+    """Tell whether two sides tell the same drugs, amounts and arrests, where both tell them."""
+    first, second = _told(one), _told(other)
+    if first.keys() != second.keys():
+        return False
+    arrested = {n for n in (arrests(one), arrests(other)) if n}
+    return len(arrested) <= 1 and all(_meet(first[drug], second[drug]) for drug in first)
+
+
+def _told(report: Report) -> dict[str, list[tuple[str, Decimal]]]:
+    """Return by drug what is told of how much: sums by unit, packages as one more."""
+    found: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for each in drugs(report):
+        unit, value = amount(each.quantity)
+        if unit is not None and value is not None:
+            found[each.drug][unit] += value
+        if each.quantity.packages is not None:
+            found[each.drug]["packages"] += each.quantity.packages
+    return {drug: sorted(said.items()) for drug, said in found.items()}
+
+
+def _meet(one: Sequence[tuple[str, Decimal]], other: Sequence[tuple[str, Decimal]]) -> bool:
+    here, there = dict(one), dict(other)
+    shared = here.keys() & there.keys()
+    return bool(shared) and all(here[unit] == there[unit] for unit in shared)
