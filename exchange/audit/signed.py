@@ -145,10 +145,15 @@ class Signed:
     def _check_by_keys(self, raw: bytes, view: View, entry_at: Callable[[int], bytes]) -> int:
         proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
         raw = raw if proof is None else proof.note
-        name = terms.node_of(raw)
-        needed = terms.of(raw, name, view)
+        try:
+            name = terms.node_of(raw)
+            needed = terms.of(raw, name, view)
+            verified = needed.verify(raw)
+        except Refusal as refusal:
+            # Whatever it says of whose it is, nothing of it holds.
+            at = "" if refusal.at == "/note" else refusal.at
+            raise Refusal(refusal.code, at, **refusal.facts) from refusal
         self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
-        verified = needed.verify(raw)
         self._must_contain(verified.checkpoint)
         self.witnessed.add_kept(verified, needed)
         if proof is not None:

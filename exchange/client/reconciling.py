@@ -31,7 +31,7 @@ def reconciled(
     asked: Asked,
     codes: Codes,
     pairs: Iterable[tuple[str, str]],
-    common: Collection[str],
+    whole: Sequence[Collection[str]],
 ) -> list[ReconciledEvent]:
     """Return each event of a period of which each nation told the other.
 
@@ -40,22 +40,29 @@ def reconciled(
         asked: the period and the status.
         codes: the code lists.
         pairs: ids of reports that an officer takes for one event.
-        common: ids of the envelopes that stand, and crossed with all that bears on them.
+        whole: of each event of the whole account the ids of the envelopes that crossed, with
+            all that bears on them: what counts as two there is not told of as one.
     """
+    common = {name for each in whole for name in each}
     shared = [e for e in items if isinstance(e, Delivered) and reports.crossed(e.header)]
     found = [
         each
         for each in reports.gather(shared, asked, codes).reports
-        if isinstance(each.bulletin, Szr) and {*common}.issuperset(each.ids)
+        if isinstance(each.bulletin, Szr) and common.issuperset(each.ids)
     ]
     known = {name for each in found for name in each.ids}
     events = doubles.events(found, [pair for pair in pairs if known.issuperset(pair)])
-    of_period = [each for each in events if asked.has(each.reports[0].at)]
+    both = [each for each in events if len(each.nations) > 1]
     return [
         _reconciled(each, named)
-        for each in of_period
-        if len(each.nations) > 1 and (named := _named(each))
+        for each in both
+        if any(ids.issuperset(_ids(each)) for ids in map(frozenset, whole))
+        and (named := _named(each))
     ]
+
+
+def _ids(event: Event) -> list[str]:
+    return [name for each in event.reports for name in each.ids]
 
 
 def _reconciled(event: Event, named: list[str]) -> ReconciledEvent:

@@ -99,6 +99,10 @@ class Other(msgspec.Struct, frozen=True):
         return self.done in {"waits", "cancelled"}
 
 
+def _is_newest(version: Other) -> tuple[bool, int]:
+    return version.done != "cancelled", version.index
+
+
 def _done(identity: str, posted: Sequence[Posted]) -> Done:
     to_it = {
         (ref.rel, each.index is not None)
@@ -378,33 +382,34 @@ class Separating:
     def others(self, identity: str) -> list[Other]:
         """Return what else went with the text of a bulletin, as far as it was sent.
 
-        Of each the newest version; a version of it counts as the bulletin itself.
+        Of each the newest version that stands; a version counts as the bulletin itself.
         """
         if not (families := self.together()):
             return []
         every = story.every(self._world.outbox)
         sent = {each.header.id: each for each in every if each.index is not None}
-        newer = {
-            ref.id: name
+        older = {
+            name: ref.id
             for name, each in sent.items()
             for ref in each.header.refs
             if ref.rel == "supersedes"
         }
 
-        def last(name: str) -> str:
+        def first(name: str) -> str:
             # Each names one by its digest: none can run in a circle.
-            while name in newer:
-                name = newer[name]
+            while name in older:
+                name = older[name]
             return name
 
-        of = [{last(name) for name in family} for family in families]
-        ours = last(identity)
+        ours = first(identity)
+        of = [{first(name) for name in family} for family in families]
         beside = {name for family in of if ours in family for name in family} - {ours}
-        return [
-            Other(name, each.header.to, each.index, _done(name, every))
-            for name in sorted(beside & sent.keys())
-            if (each := sent[name]).index is not None
-        ]
+        versions: dict[str, list[Other]] = {name: [] for name in sorted(beside)}
+        for name, each in sent.items():
+            if (root := first(name)) in versions and each.index is not None:
+                done = _done(name, every)
+                versions[root].append(Other(name, each.header.to, each.index, done))
+        return [max(each, key=_is_newest) for each in versions.values() if each]
 
     def standing(self, act: Act) -> list[Standing]:
         """Return how each envelope of an act stands, as far as is known here."""

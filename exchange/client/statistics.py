@@ -104,6 +104,7 @@ def compute(
     arrested = [report for each in seizures if (report := seized.arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
     both = [each for each in seizures if len(each.nations) > 1]
+    whole = [[name for r in each.reports for name in r.common] for each in seizures]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
     content = Statistics(
@@ -112,7 +113,7 @@ def compute(
         drug_totals=totals,
         arrests=sum(map(seized.arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=reconciling.reconciled(items, asked, codes, pairs, counted.common),
+        reconciled=reconciling.reconciled(items, asked, codes, pairs, whole),
     )
     return Account(
         asked,
@@ -138,7 +139,6 @@ class _Counted(NamedTuple):
     alike: list[Alike]
     beside: list[Report]
     left: list[Left]
-    common: frozenset[str]
 
 
 def _counted(
@@ -173,7 +173,6 @@ def _counted(
         alike,
         [each for each in found if each.id in named - told],
         gathered.left,
-        frozenset(name for each in found for name in each.common),
     )
 
 

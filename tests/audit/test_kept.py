@@ -64,6 +64,12 @@ def test_journal_that_lists_other_keys_is_not_acquitted_by_what_they_did_not_sig
         assert told(raw) == ("/signatures", False)
 
 
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" ", b"x"])
+def test_what_names_no_node_any_more_is_no_other_node_s(before):
+    for size in (HERE - 1, HERE + 1):
+        assert told(before + note(size)) == ("/signatures", False)
+
+
 @pytest.mark.parametrize("blank", [b"\n", b"\n \n", b"\n> \n"])
 @pytest.mark.parametrize("size", [HERE - 1, HERE + 1])
 def test_what_was_signed_and_whose_blank_lines_suffered_acquits_nobody(size, blank):

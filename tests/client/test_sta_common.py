@@ -113,6 +113,11 @@ def test_a_report_that_never_crossed_is_told_of_to_nobody_nor_ties_what_did():
     items = [secret, ours, theirs]
     assert len(computed(items).doubles[0].reports) == 3
     assert (named(items), named(items, [both])) == ([], [{*both}])
+    # Nor is told of as one what counts as two beside it.
+    ours = szr(3, "EX-1", value=10.0)
+    doubt = szr(1, "EX-1", value=80.0, header=HOME | SOONER)
+    account = computed([doubt, ours, theirs])
+    assert (account.doubles, len(account.alike), account.content.reconciled) == ([], 3, [])
     # Nor is an event told of by what corrects, replaces or cancels a report at home alone.
     ours = szr(3, "EX-1", value=10.0)
     quantity = ("/content/drugs/0/quantity", KG | {"value": 10.0}, KG | {"value": 99.0})

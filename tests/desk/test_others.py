@@ -119,6 +119,11 @@ async def test_the_newest_version_of_an_envelope_stands_for_it(tmp_path):
         assert [each.id for each in others(one.id)] == [newer.header.id]
         assert [each.id for each in others(newer.header.id)] == [one.id]
         assert [each.id for each in others(two.id)] == [one.id]
+        # Once that is cancelled, what it replaced stands, and is told of until it is cancelled.
+        await author.post(await about(author, newer.header, "can"))
+        assert [(each.id, each.done) for each in others(one.id)] == [(two.id, "stands")]
+        await author.post(await about(author, two, "can"))
+        assert [each.is_over for each in others(one.id)] == [True]
 
 
 async def test_rest_of_an_act_is_one_of_its_envelopes(tmp_path):
