@@ -127,8 +127,8 @@ class Signed:
 
     def _says_nothing(self, raw: bytes) -> bool:
         """Tell whether nobody signed it, and what it states by itself is so here."""
-        # A signature in it, wherever it came to stand, was somebody's.
-        if _SIGNATURE in raw:
+        # A signature in it, wherever it came to stand, was somebody's; in UTF-16 none is seen.
+        if _SIGNATURE in raw or b"\0" in raw:
             return False
         head, note = b"", raw
         if raw.startswith(bundle.FIRST_LINE):

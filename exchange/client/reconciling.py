@@ -40,8 +40,8 @@ def reconciled(
         asked: the period and the status.
         codes: the code lists.
         pairs: ids of reports that an officer takes for one event.
-        whole: of each event of the whole account the ids of the envelopes that crossed, with
-            all that bears on them: what counts as two there is not told of as one.
+        whole: of each event that all reports tell, of whatever period, the ids of the envelopes
+            that crossed, with all that bears on them: what counts as two is not told as one.
     """
     common = {name for each in whole for name in each}
     shared = [e for e in items if isinstance(e, Delivered) and reports.crossed(e.header)]
@@ -52,7 +52,8 @@ def reconciled(
     ]
     known = {name for each in found for name in each.ids}
     events = doubles.events(found, [pair for pair in pairs if known.issuperset(pair)])
-    both = [each for each in events if len(each.nations) > 1]
+    of_period = [each for each in events if asked.has(each.reports[0].at)]
+    both = [each for each in of_period if len(each.nations) > 1]
     return [
         _reconciled(each, named)
         for each in both

@@ -100,7 +100,7 @@ class Other(msgspec.Struct, frozen=True):
 
 
 def _is_newest(version: Other) -> tuple[bool, int]:
-    return version.done != "cancelled", version.index
+    return not version.is_over, version.index
 
 
 def _done(identity: str, posted: Sequence[Posted]) -> Done:

@@ -104,7 +104,7 @@ def compute(
     arrested = [report for each in seizures if (report := seized.arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
     both = [each for each in seizures if len(each.nations) > 1]
-    whole = [[name for r in each.reports for name in r.common] for each in seizures]
+    whole = [[name for r in each.reports for name in r.common] for each in counted.every]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
     content = Statistics(
@@ -130,7 +130,10 @@ def compute(
 
 
 class _Counted(NamedTuple):
-    """What is of a period; ``of_type`` are the reports of it by type, where there are any."""
+    """What is of a period; ``of_type`` are the reports of it by type, where there are any.
+
+    ``every`` are the seizures of all periods.
+    """
 
     of_type: dict[str, list[Report]]
     seizures: list[Event]
@@ -139,6 +142,7 @@ class _Counted(NamedTuple):
     alike: list[Alike]
     beside: list[Report]
     left: list[Left]
+    every: list[Event]
 
 
 def _counted(
@@ -173,6 +177,7 @@ def _counted(
         alike,
         [each for each in found if each.id in named - told],
         gathered.left,
+        every[0],
     )
 
 

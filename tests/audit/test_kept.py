@@ -68,6 +68,7 @@ def test_journal_that_lists_other_keys_is_not_acquitted_by_what_they_did_not_sig
 def test_what_names_no_node_any_more_is_no_other_node_s(before):
     for size in (HERE - 1, HERE + 1):
         assert told(before + note(size)) == ("/signatures", False)
+        assert told(note(size).decode().encode("utf-16")) == ("/signatures", False)
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\n \n", b"\n> \n"])

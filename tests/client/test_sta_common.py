@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -9,8 +11,11 @@ from exchange.client import statistics
 from exchange.model.header import Marking, Reference
 from tests.builders import DESK, WATCH, new_id
 from tests.client.test_statistics import (
+    AFTER,
     ASKED,
     DARIEN,
+    DAY,
+    FIELD,
     KG,
     SOONER,
     cancels,
@@ -118,6 +123,14 @@ def test_a_report_that_never_crossed_is_told_of_to_nobody_nor_ties_what_did():
     doubt = szr(1, "EX-1", value=80.0, header=HOME | SOONER)
     account = computed([doubt, ours, theirs])
     assert (account.doubles, len(account.alike), account.content.reconciled) == ([], 3, [])
+    # Nor does it say of which period an event is.
+    end = DAY.replace(month=12, day=31, hour=23, minute=30)
+    late = {"at": end + timedelta(hours=1)}
+    crossed = [szr(3, "EX-9", **FIELD, **late), szr(4, "EX-9", WATCH, **FIELD, **late)]
+    early = szr(5, "EX-9", DESK, at=end, value=80.0, header=HOME)
+    told = [statistics.compute([*crossed, early], each, CODES) for each in (ASKED, AFTER)]
+    assert [len(each.content.drug_totals) for each in told] == [1, 0]
+    assert [len(each.content.reconciled) for each in told] == [0, 1]
     # Nor is an event told of by what corrects, replaces or cancels a report at home alone.
     ours = szr(3, "EX-1", value=10.0)
     quantity = ("/content/drugs/0/quantity", KG | {"value": 10.0}, KG | {"value": 99.0})

@@ -120,7 +120,10 @@ async def test_the_newest_version_of_an_envelope_stands_for_it(tmp_path):
         assert [each.id for each in others(newer.header.id)] == [one.id]
         assert [each.id for each in others(two.id)] == [one.id]
         # Once that is cancelled, what it replaced stands, and is told of until it is cancelled.
-        await author.post(await about(author, newer.header, "can"))
+        gone = await about(author, newer.header, "can")
+        await author.queue(msgspec.structs.replace(gone, as_of_ms=1))
+        assert [(each.id, each.done) for each in others(one.id)] == [(two.id, "stands")]
+        await author.resume()
         assert [(each.id, each.done) for each in others(one.id)] == [(two.id, "stands")]
         await author.post(await about(author, two, "can"))
         assert [each.is_over for each in others(one.id)] == [True]
