@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     metavar="INTEGER",
     help="Measure an auditor's search over so many made-up entries instead.",
 )
+@click.option(
+    "--verify",
+    type=click.IntRange(2_000, 10_000_000),
+    metavar="INTEGER",
+    help="Measure `audit verify` of a signed journal of so many entries instead.",
+)
 @click.option("--link", is_flag=True, help="Measure the link between two nodes instead.")
 @click.option(
     "--backlog",
@@ -52,6 +58,7 @@ def bench(  # noqa: PLR0913, PLR0917  (one for each option)
     quick: bool,
     entries: int | None,
     audit: int | None,
+    verify: int | None,
     link: bool,
     backlog: int | None,
     desk: int | None,
@@ -71,6 +78,9 @@ def bench(  # noqa: PLR0913, PLR0917  (one for each option)
         return
     if audit is not None:
         _audited(session, audit)
+        return
+    if verify is not None:
+        _verified(session, verify)
         return
     if desk is not None:
         _desked(session, desk)
@@ -204,34 +214,22 @@ def _grown(session: Session, entries: int) -> None:
 
 def _audited(session: Session, entries: int) -> None:
     """Measure an index of so many entries, and print what searching it takes."""
-    from exchange.cli.benching import auditing  # noqa: PLC0415
+    from exchange.cli.benching import audit_shown, auditing  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         told = auditing.run(Path(folder), entries, _Progress(session).told)
-    if session.as_json:
-        output.show_json(told)
-        return
-    rows = [
-        {
-            "query": each.name,
-            "found": str(each.found),
-            "first": f"{each.first_ms:.1f}",
-            "median": f"{each.median_ms:.1f}",
-            "worst": f"{each.worst_ms:.1f}",
-        }
-        for each in told.queries
-    ]
-    spanish = {"query": "consulta", "found": "hallados", "first": "la primera, ms",
-               "median": "mediana, ms", "worst": "la peor, ms"}  # fmt: skip
-    english = {"query": "query", "found": "found", "first": "first, ms",
-               "median": "median, ms", "worst": "worst, ms"}  # fmt: skip
-    output.table(rows, spanish if session.lang == "es" else english)
-    session.say(
-        f"{told.entries} asientos inventados, sin firmas; indexar: {told.fold_us:.0f} us cada"
-        f" uno, {told.index_mib:.0f} MiB.",
-        f"{told.entries} made-up entries, unsigned; indexing: {told.fold_us:.0f} us each,"
-        f" {told.index_mib:.0f} MiB.",
-    )
+    audit_shown.searched(session, told)
+
+
+def _verified(session: Session, entries: int) -> None:
+    """Measure verifying a journal of so many entries, and print what it takes."""
+    from exchange.cli.benching import audit_shown, verifying  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        told = verifying.run(Path(folder), entries, _Progress(session).told)
+    audit_shown.verified(session, told)
+    if told.void:
+        sys.exit(output.EXIT_REFUSED)
 
 
 def _desked(session: Session, held: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from exchange import render
 from exchange.audit.anomalies import find, sentence
 from exchange.audit.forked import longest
 from exchange.audit.index import Index
@@ -38,7 +39,8 @@ _REMEMBERED = 20_000
 class Watcher:
     """Looks at each node in turn, and says what it had not said before.
 
-    ``is_tampered``: a node said otherwise than it did, or what it gave did not hold.
+    ``is_tampered``: a node said otherwise than it did, or what it gave did not hold. ``missed``:
+    who could not be followed at the last look, and why.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class Watcher:
         """Watch with these contexts into these mirrors."""
         first = pairs[0][1]
         self.is_tampered = False
+        self.missed: dict[str, ExchangeError] = {}
+        self._looked: set[str] = set()
         self._session, self._pairs = session, pairs
         self._index_at = index_at or first.with_name(f"{first.name}.index")
         self._said_at = self._index_at.with_name(f"{self._index_at.name}.said")
@@ -73,11 +77,16 @@ class Watcher:
                 await self._begin(stack, context, file)
             size, new = await self._mirrors[context].advance(_unheard)
         except ExchangeError as error:
+            self.missed[context] = error
             self._alarm(context, error)
             return
+        self.missed.pop(context, None)
+        # That it is followed is said once, also of a node that has nothing new.
+        is_first = context not in self._looked
+        self._looked.add(context)
         if self._session.as_json:
             output.show_json({"context": context, "size": size, "new": new})
-        elif new:
+        elif new or is_first:
             self._session.say(
                 f"{context}: {size} asientos, {new} de ellos nuevos, todos juzgados.",
                 f"{context}: {size} entries, {new} of them new, all judged.",
@@ -104,9 +113,8 @@ class Watcher:
         if self._session.as_json:
             output.show_json({"context": context, "error": output.problem(error)})
             return
-        mark = "!!!" if is_alarm else "..."
-        at = f"{error.code.value} {error.at}".strip()
-        click.echo(f"{mark} {context}: {at} {error.facts.get('found', '')}".rstrip(), err=True)
+        click.echo(f"{'!!!' if is_alarm else '...'} {context}", err=True)
+        click.echo(render.refusal_text(error, self._session.lang, world.codes()), err=True)
 
     def _tell(self) -> None:
         """Say what is unusual and was not said yet; then remember that it was."""

@@ -181,7 +181,8 @@ def watch(
 
     Each CONTEXT is an auditor's at one node, its MIRROR the file that is gone on with. What was
     said before is not said again, also after a new start. Ends with 5 where a node says
-    otherwise than it did.
+    otherwise than it did; with --times, otherwise than with 0 where one could not be followed
+    at the last look.
     """
     from exchange.cli.following import Watcher  # noqa: PLC0415
 
@@ -192,6 +193,8 @@ def watch(
         sys.exit(130)
     if watcher.is_tampered:
         sys.exit(output.EXIT_TAMPERED)
+    if watcher.missed:
+        sys.exit(max(map(output.exit_code, watcher.missed.values())))
 
 
 def _pairs(given: tuple[str, ...]) -> list[tuple[str, Path]]:

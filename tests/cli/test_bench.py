@@ -7,16 +7,31 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
-from exchange.cli.benching import cap, crossing, growth, load, posting, trial, whole
+from exchange.cli.benching import (
+    cap,
+    crossing,
+    growth,
+    load,
+    posting,
+    trial,
+    verifying,
+    whole,
+)
 from exchange.cli.benching.posting import Answer
 from exchange.cli.benching.trial import Posted
 from exchange.cli.benching.whole import Plan, Step
+from exchange.cli.main import cli
 from exchange.seal.suites import SUITES
 from tests.model.test_wire_lines import PROBLEM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Plan(
@@ -123,6 +138,50 @@ def test_quick_bench_of_the_link_tells_each_figure_beside_its_target() -> None:
     assert result["cosigned"]["count"] == crossing.QUICK.checkpoints
     for name in ("accepting_cpu_us", "home_cpu_us", "abroad_cpu_us"):
         assert result[name] > 0, name
+
+
+def test_verifying_a_signed_journal_is_told_whole_again_and_with_what_is_new() -> None:
+    run = verifying.run
+
+    def small(folder: Path, size: int, told: Callable[[str], None]) -> verifying.Verified:
+        made.append(run(folder, size // 10, told, grown=80))
+        return made[-1]
+
+    made: list[verifying.Verified] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(verifying, "run", small)
+        ran = CliRunner().invoke(cli, ["bench", "--verify", "4000"])
+    assert ran.exit_code == 0, ran.output
+    (told,) = made
+    assert told.void == []
+    whole_, again, grown = told.costs
+    # Four pairs of endpoints share them evenly; and a node has entries of its own.
+    assert 400 <= whole_.new == told.entries < 400 + 40
+    assert again.new == 0
+    assert 80 <= grown.new < 80 + 40
+    for each in told.costs:
+        assert each.seconds > 0
+        assert each.cpu_s > 0
+        # Not what the process that started it held: that is this one, much larger or smaller.
+        assert each.memory_mib > 10
+    lines = ran.output.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["the", "again,", "again,"]
+    assert f" {whole_.new} " in lines[1]
+    assert "a million entries: " in lines[4]
+
+
+def test_verification_that_does_not_end_well_voids_the_figures(tmp_path: Path) -> None:
+    at = verifying._Auditor.verify
+
+    def wrong(self: verifying._Auditor, name: str, new: int) -> verifying.Cost:
+        if name == "again":
+            self.file.write_bytes(self.file.read_bytes()[:-4096])
+        return at(self, name, new)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(verifying._Auditor, "verify", wrong)
+        told = verifying.run(tmp_path, 80, silent, grown=8)
+    assert told.void[0] == "audit verify ended with 5"
 
 
 def test_backlog_of_which_one_did_not_cross_voids_the_run(tmp_path: Path) -> None:
