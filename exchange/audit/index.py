@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from exchange.audit.verify import Stored
 
 # Changed whenever rows or facets are: an index of another version is made anew.
-VERSION: Final = 2
+VERSION: Final = 3
 # So that no other file is ever taken for one, and thrown away (sqlite.org/fileformat.html).
 _APPLICATION: Final = 0x58414944
 _PAGE: Final = 256

@@ -54,7 +54,8 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         endpoint: of that member; of what a node entered by itself, ``node:NAME``.
         to: whom it is addressed to.
         id: of the bulletin that it is about.
-        refs: other bulletins that it bears on, each as its relation and its id.
+        refs: other bulletins that it bears on, each as its relation and its id; ``named``: of
+            each of them the digest that it gives.
         thread: the first bulletin of the line that it belongs to.
         of: the entry here that it is of.
         policy: version of the arrangement in force when it was decided; 0 before there is one.
@@ -95,6 +96,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     to: tuple[str, ...] = ()
     id: str = ""
     refs: tuple[tuple[str, str], ...] = ()
+    named: tuple[str, ...] = ()
     thread: str = ""
     of: int = -1
     policy: int = 0
@@ -172,6 +174,7 @@ class _Subject(msgspec.Struct):
 class _Ref(msgspec.Struct):
     rel: str = ""
     id: str = ""
+    header_digest: str = ""
 
 
 class _Marking(msgspec.Struct):
@@ -383,6 +386,7 @@ def _of_object(facts: Facts, said: _Said) -> dict[str, Any]:
             found["id"] = said.id
             found["marking"] = said.marking.tlp if said.marking else ""
             found["refs"] = tuple((each.rel, each.id) for each in said.refs)
+            found["named"] = tuple(each.header_digest for each in said.refs)
         case entries.Acknowledged():
             found["outcome"] = (said.outcome,)
         case entries.Noticed():

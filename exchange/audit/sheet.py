@@ -11,24 +11,32 @@ from exchange.render.cells import disarmed
 from exchange.render.times import zulu_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 NAMES: Final = ("taken", "nation", *Row.__struct_fields__)
 
 
 def lines(rows: Iterable[Row]) -> str:
     """Return rows as lines of CSV."""
+    return written(cells(row) for row in rows)
+
+
+def cells(row: Row) -> list[object]:
+    """Return a row's values, in the order of ``NAMES``."""
+    return [zulu_ms(row.taken_ms), row.nation, *(getattr(row, name) for name in NAMES[2:])]
+
+
+def written(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows of values as lines of CSV."""
     made = io.StringIO()
     writer = csv.writer(made)
     for row in rows:
-        values = {"taken": zulu_ms(row.taken_ms), "nation": row.nation}
-        values |= {name: getattr(row, name) for name in Row.__struct_fields__}
-        writer.writerow([_cell(values[name]) for name in NAMES])
+        writer.writerow([_cell(value) for value in row])
     return made.getvalue()
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         parts = (":".join(each) if isinstance(each, tuple) else str(each) for each in value)
         value = " ".join(parts)
     return "" if value is None else disarmed(str(value))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.audit.index import Index, Journal
     from exchange.audit.rows import Row
 
@@ -20,9 +22,11 @@ class Step(msgspec.Struct, frozen=True):
     """One fact of a story.
 
     ``step`` is the word for it: an outcome of the entry's own; or, of another bulletin that
-    bears on this one, its relation (``corrects``, ``cancels``, ``supersedes``, ``answers``),
-    and ``refused-`` before that where it was refused. ``rule`` is what it came of: a refusal's
-    code, a purge's cause and rule, the version of the arrangement under which it was decided.
+    bears on this one, its relation (``corrects``, ``cancels``, ``supersedes``, ``answers``).
+    Whoever signs may name any id: what its author's agency did not sign, or is of another
+    digest, only ``names`` it; an answer may be anybody's. ``rule`` is what it came of: a
+    refusal's code, a purge's cause and rule, the version of the arrangement under which it was
+    decided.
     """
 
     step: str
@@ -47,7 +51,8 @@ def tell(index: Index, identity: str) -> Story | None:
     journals = {each.node: each for each in index.journals()}
     own = _rows(index, journals, "id", identity)
     bearing = _rows(index, journals, "target", identity)
-    digests = {row.digest for row in own if row.kind == "accepted" and row.id == identity}
+    itself = [row for row in own if row.kind == "accepted" and row.id == identity]
+    digests = {row.digest for row in itself}
     # Refused, here or abroad: of what was refused a journal keeps the digest alone.
     own += [row for each in digests for row in _rows(index, journals, "digest", each)]
     found = {(row.journal, row.index): row for row in (*bearing, *own)}
@@ -57,13 +62,10 @@ def tell(index: Index, identity: str) -> Story | None:
     threads = [row.thread for row in rows if row.id == identity and row.thread]
     thread = threads[0] if threads else identity
     line = _rows(index, journals, "thread", thread)
+    steps = [_step(row, identity, itself) for row in rows]
+    apart = {identity, "", *(each.row.id for each in steps if each.step == "names")}
     others = dict.fromkeys(row.id for row in line if row.kind == "accepted")
-    return Story(
-        id=identity,
-        thread=thread,
-        steps=[_step(row, identity) for row in rows],
-        others=[each for each in others if each and each != identity],
-    )
+    return Story(identity, thread, steps, [each for each in others if each not in apart])
 
 
 def _rows(index: Index, journals: dict[str, Journal], name: str, value: str) -> list[Row]:
@@ -71,11 +73,23 @@ def _rows(index: Index, journals: dict[str, Journal], name: str, value: str) -> 
     return [row for row in found if row is not None and (name, value) in row.names()]
 
 
-def _step(row: Row, identity: str) -> Step:
+def _step(row: Row, identity: str, itself: Sequence[Row]) -> Step:
     step = row.outcome[0] if row.outcome else row.kind
     if row.id != identity and row.kind == "accepted":
-        step = next((rel for rel, each in row.refs if each == identity), step)
+        step = _relation(row, identity, itself) or step
     return Step(step, row, _rule(row))
+
+
+def _relation(row: Row, identity: str, itself: Sequence[Row]) -> str:
+    """Return how a bulletin bears on another; of what is in no journal here, as it says."""
+    for (relation, named), digest in zip(row.refs, row.named, strict=False):
+        if named == identity:
+            bears = (
+                each.digest == digest and (relation == "answers" or each.origin == row.origin)
+                for each in itself
+            )
+            return relation if not itself or any(bears) else "names"
+    return ""
 
 
 def _rule(row: Row) -> str:

@@ -39,8 +39,8 @@ _REMEMBERED = 20_000
 class Watcher:
     """Looks at each node in turn, and says what it had not said before.
 
-    ``is_tampered``: a node said otherwise than it did, or what it gave did not hold. ``missed``:
-    who could not be followed at the last look, and why.
+    ``is_tampered``: a node said otherwise than it did, or what it gave did not hold.
+    ``missed``: who could not be followed at the last look, and why.
     """
 
     def __init__(

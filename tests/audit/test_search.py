@@ -19,8 +19,11 @@ from exchange.cli.benching.auditing import MadeUp
 from exchange.cli.journal_file import opened
 from exchange.errors import Fault, Refusal
 from exchange.model import entry as entries
+from exchange.model.header import Reference
+from exchange.model.identity import digest
+from tests.audit.made import Made, index_of
 from tests.audit.traded import everything, size_of, written
-from tests.builders import NOW_MS
+from tests.builders import NOW_MS, OPS, WATCH, border, decoded, new_id
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,63 @@ def test_story_has_every_fact_of_both_journals(index, traded):
     assert {each.rule for each in told.steps} >= {"arrangement v1"}
     times = [each.row.taken_ms for each in told.steps]
     assert times == sorted(times)
+
+
+async def strangers(both, ids):
+    """Its author corrects it; somebody else cancels it, and its author something like it."""
+    land = border()
+    real, now = land.envelope(to=[WATCH]), both.clock.ms // 1000
+    assert (await both.pa.post(real)).refusal is None
+    await both.settle()
+    identity = ids["real"] = decoded(real.header).id
+    either = digest(real.header), digest(b"another version")
+    verbs = {
+        "corrects": ("cor", "correct"),
+        "cancels": ("can", "cancel"),
+        "answers": ("voi", "new"),
+    }
+    for name, caller, relation, named in (
+        ("corrected", OPS, "corrects", either[0]),
+        # A node refuses what another agency does to what it knows by its digest.
+        ("stranger", WATCH, "cancels", either[1]),
+        ("other", OPS, "cancels", either[1]),
+        ("answered", WATCH, "answers", either[0]),
+    ):
+        kind, verb = verbs[relation]
+        to = [WATCH if caller == OPS else OPS]
+        refs = [Reference(relation, identity, named)]
+        made = land.envelope(
+            endpoint=caller, to=to, type=kind, verb=verb, refs=refs, observed=now, issued=now
+        )
+        side = both.pa if caller == OPS else both.us
+        assert (await side.post(made, caller)).refusal is None, name
+        ids[name] = decoded(made.header).id
+        await both.settle()
+
+
+def test_whoever_names_an_id_bears_on_nothing_but_its_authors_own(tmp_path):
+    traded = written(tmp_path, strangers)
+    with folded(tmp_path / "x.index", *traded.files) as index:
+        told = tell(index, traded.ids["real"])
+    steps = {each.row.id: each.step for each in told.steps}
+    names = {name: steps[identity] for name, identity in traded.ids.items() if name != "real"}
+    assert names == {
+        "corrected": "corrects",
+        "stranger": "names",
+        "other": "names",
+        "answered": "answers",
+    }
+    # In its line stand its author's, and answers.
+    assert set(told.others) == {traded.ids["corrected"], traded.ids["answered"]}
+
+
+def test_of_what_is_in_no_journal_here_others_say_what_they_say(tmp_path):
+    made = Made("pa")
+    lacking = new_id()
+    refs = [{"rel": "corrects", "id": lacking, "header_digest": digest(b"")}]
+    made.bulletin(refs=refs)
+    with index_of(tmp_path / "x.index", made) as index:
+        assert [each.step for each in tell(index, lacking).steps] == ["corrects"]
 
 
 def test_what_was_refused_abroad_is_in_its_story_by_its_digest(index, traded):

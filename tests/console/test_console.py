@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import ExitStack
@@ -142,6 +143,9 @@ async def test_report_is_the_one_that_the_command_writes_in_each_form(caller, fi
     # It stands in the form, and in what is to be saved.
     assert f'name="sizes" value="{named}"' in page
     assert page.count(quote(named, safe="")) == len(FORMS)
+    # Half a period is none: it is asked for, and not made up.
+    for wrong in ("from=2026-07-01", "to=2026-12-31"):
+        assert (await caller.ask(f"/en/report?{wrong}")).status == 400, wrong
     for wrong in ("from=soon&to=2026-12-31", f"{period}&sizes=pa", f"{period}&sizes=pa:2,"):
         assert (await caller.ask(f"/en/report?{wrong}")).status == 400, wrong
     # No size of a checkpoint.
@@ -219,6 +223,60 @@ async def test_csv_has_all_rows_whatever_the_page_shows(caller):
     sizes = sum(each.report.size for each in caller.console.background.checked.values())
     text = await (await caller.ask("/en/search.csv?limit=1")).text()
     assert len(list(csv.reader(io.StringIO(text)))) == sizes + 1
+
+
+async def test_each_view_is_saved_as_json_and_as_csv_by_the_links_on_its_page(caller, traded):
+    await caller.verified()
+    changed = next(
+        each for each in await caller.json("/en/policy.json") if each["node"] == "us"
+    )
+    change = f"/policy/us/{changed['entry']}"
+    for path, names in (
+        ("/", "node,size,newest"),
+        ("/checks/pa", "number,name,ok"),
+        ("/search?kind=accepted", "taken,nation,journal"),
+        (f"/bulletin/{traded.ids['crossed']}", "step,taken,nation"),
+        ("/entries?node=us&first=3", "taken,nation,journal"),
+        ("/entry/pa/3", "taken,nation,journal"),
+        ("/proof/pa/3", "step,side,with,gives"),
+        ("/anomalies", "at,rule,journal"),
+        ("/policy", "taken,node,entry"),
+        (change, "taken,node,entry"),
+        (f"{change}/replay", "effect,before,after"),
+    ):
+        text = await caller.text(f"/en{path}")
+        for form in ("csv", "json"):
+            (link,) = re.findall(rf'href="(/en/[^"]*\.{form}[^"]*)"', text)
+            answer = await caller.ask(link.replace("&amp;", "&"))
+            assert answer.status == 200, (path, link)
+            said = await answer.text()
+            if form == "json":
+                json.loads(said)
+                continue
+            assert answer.content_type == "text/csv"
+            heads, *rows = list(csv.reader(io.StringIO(said)))
+            assert ",".join(heads).startswith(names), path
+            assert all(len(row) == len(heads) for row in rows), path
+
+
+async def test_files_have_the_rows_of_their_page(caller):
+    told = await caller.json("/en/entries.json?node=us&first=3")
+    text = await (await caller.ask("/en/entries.csv?node=us&first=3")).text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [int(row["index"]) for row in rows] == [row["index"] for row in told["rows"]]
+    assert told["rows"][0]["index"] == told["first"] == 3
+    found = await caller.json("/en/anomalies.json")
+    text = await (await caller.ask("/es/anomalies.csv")).text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["rule"] for row in rows] == [
+        each["rule"] for each in found for _ in each["found"]
+    ]
+    standings = (await caller.json("/en/overview.json"))["journals"]
+    text = await (await caller.ask("/en/overview.csv")).text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["signed_root"] for row in rows] == [
+        each["signed"]["root"] for each in standings
+    ]
 
 
 async def test_pages_of_a_search_follow_each_other_and_leave_nothing_out(caller):
@@ -385,7 +443,7 @@ def test_every_code_that_a_row_may_have_has_words(lang):
     others += ["unreadable"]
     others += [f"grant-{each}" for each in get_args(Step)]
     others += [f"release-{each}" for each in get_args(DraftStep)]
-    others += ["supersedes", "corrects", "cancels", "answers"]
+    others += ["supersedes", "corrects", "cancels", "answers", "names"]
     for outcome in (*others, *get_args(Outcome), *get_args(News)):
         assert wording.outcome(outcome) != outcome, outcome
     for facet in (*FACETS, "journal"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exchange.audit.console import replaying
 from exchange.audit.console.archive import Archive
 from exchange.audit.console.replaying import MONTH_MS
 from exchange.audit.index import Index
@@ -57,3 +58,16 @@ def test_what_a_suspension_bears_on_is_told_with_whom_and_why(found):
 def test_what_a_change_leaves_as_it_was_is_no_effect(found):
     _, what = found
     assert (WATCH,) not in {tuple(each.row.to) for each in what.effects}
+
+
+@pytest.mark.parametrize(("most", "judged", "left"), [(2, 2, 1), (3, 3, 0)])
+def test_only_its_own_are_counted_as_not_judged(tmp_path, monkeypatch, most, judged, left):
+    """Those from abroad stand between them."""
+    monkeypatch.setattr(replaying, "MAX_JUDGED", most)
+    traded = written(tmp_path, play)
+    with Index.open(tmp_path / "index") as index, opened(traded.pa) as source:
+        index.fold(source, lambda *_: None)
+        archive = Archive(index, {"pa": source})
+        (took,) = [each for each in archive.history("pa").took if "pa" in each.name][-1:]
+        what = archive.replay("pa", took.entry)
+    assert (what.judged, what.left) == (judged, left)

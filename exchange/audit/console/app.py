@@ -9,16 +9,17 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from exchange.audit import anomalies, sheet
+from exchange.audit import anomalies
 from exchange.audit.console import alarms, looking
 from exchange.audit.console.archive import Reading
 from exchange.audit.console.background import Background
+from exchange.audit.console.files import Files
 from exchange.audit.console.reporting import Reports
 from exchange.audit.console.wording import Wording
 from exchange.audit.query import parse
 from exchange.audit.report.telling import LOCALE as REPORT_LOCALE
 from exchange.audit.report.telling import TEMPLATES as REPORT_TEMPLATES
-from exchange.audit.search import matching, search
+from exchange.audit.search import search
 from exchange.audit.story import tell
 from exchange.errors import Code, Refusal
 from exchange.web import frame, plots
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from exchange.audit.console.archive import Archive
     from exchange.audit.console.background import Setup
     from exchange.audit.console.standing import Standing
-    from exchange.audit.rows import Row
     from exchange.audit.search import Found
     from exchange.model.codes import Codes, Lang
     from exchange.web.door import Door
@@ -81,26 +81,19 @@ class Console:
         )
         self._pages = pages
         app = frame.application(Frame(door, pages, assets, self.live, entered))
+        # Before the pages: an id ends where its form begins.
+        Files(self.reading, self.background, self._setup.clock).add(app)
         for path, shower in (
             ("/", self._overview),
-            ("/overview.json", self._overview_json),
-            ("/checks/{node}.json", self._checks_json),
             ("/checks/{node}", self._checks),
             ("/search", self._search),
-            ("/search.json", self._search_json),
-            ("/search.csv", self._search_csv),
-            ("/bulletin/{id}.json", self._story_json),
             ("/bulletin/{id}", self._story),
             ("/entries", self._entries),
-            ("/entry/{node}/{index}.json", self._entry_json),
             ("/entry/{node}/{index}", self._entry),
-            ("/proof/{node}/{index}.json", self._proof_json),
             ("/proof/{node}/{index}.tlog-proof", self._proof_file),
             ("/proof/{node}/{index}", self._proof),
             ("/anomalies", self._anomalies),
-            ("/anomalies.json", self._anomalies_json),
             ("/policy", self._policy),
-            ("/policy.json", self._policy_json),
             ("/policy/{node}/{index}", self._took),
             ("/policy/{node}/{index}/replay", self._replay),
         ):
@@ -190,19 +183,8 @@ class Console:
             [(day, (count,)) for day, count in days],
         )
 
-    async def _overview_json(self, request: web.Request, reader: Reader) -> web.Response:
-        standings, checked = await self._look(), self.background.checked
-        del request, reader
-        return looking.json(
-            {
-                "as_of": self._setup.clock(),
-                "following": self.background.is_following,
-                "journals": [looking.standing(each, checked[each.node]) for each in standings],
-            }
-        )
-
     async def _checks(self, request: web.Request, reader: Reader) -> web.Response:
-        node = self._node(request)
+        node = looking.node(request, self.background)
         checked = self.background.checked[node]
         return frame.page(
             request,
@@ -214,23 +196,10 @@ class Console:
             wording=self._wording(reader),
         )
 
-    async def _checks_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del reader
-        report = self.background.checked[self._node(request)].report
-        if report is None:
-            raise Refusal(Code.NOT_FOUND)
-        return looking.json(report)
-
     async def _verify(self, request: web.Request) -> web.Response:
-        node, lang = self._node(request), frame.reader_of(request).lang
+        node, lang = looking.node(request, self.background), frame.reader_of(request).lang
         self.background.verify(node, self.live)
         return web.Response(status=303, headers={"Location": f"/{lang}/checks/{node}"})
-
-    def _node(self, request: web.Request) -> str:
-        node = request.match_info["node"]
-        if node not in self.background.checked:
-            raise Refusal(Code.NOT_FOUND, "/node")
-        return node
 
     # -- search ----------------------------------------------------------------------------
 
@@ -257,48 +226,17 @@ class Console:
             wording=wording,
         )
 
-    async def _search_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del reader
-        query = parse(request.query.items())
-        found = await self.reading.ask(lambda each: search(each.index, query))
-        return looking.json({"query": urlencode(query.pairs()), **looking.plain(found)})
-
-    async def _search_csv(self, request: web.Request, reader: Reader) -> web.StreamResponse:
-        del reader
-        query = parse(request.query.items())
-        answer = web.StreamResponse()
-        answer.content_type, answer.charset = "text/csv", "utf-8"
-        answer.headers["Cache-Control"] = "no-store"
-        answer.headers["Content-Disposition"] = 'attachment; filename="entries.csv"'
-        rows = await self.reading.ask(lambda each: matching(each.index, query))
-        await answer.prepare(request)
-        await answer.write((",".join(sheet.NAMES) + "\r\n").encode())
-        while portion := await self.reading.ask(lambda _: looking.portion(rows, _PORTION)):
-            await answer.write(sheet.lines(portion).encode())
-        await answer.write_eof()
-        return answer
-
     async def _entries(self, request: web.Request, reader: Reader) -> web.Response:
-        nodes = list(self.background.checked)
-        node = request.query.get("node", nodes[0])
-        if node not in nodes:
-            raise Refusal(Code.NOT_FOUND, "/node")
-        first = looking.whole(request.query.get("first", ""), "/first")
-
-        def question(archive: Archive) -> tuple[int, int, list[Row]]:
-            journal = archive.journal(node)
-            start = max(journal.size - looking.PAGE, 0) if first is None else first
-            end = min(start + looking.PAGE, journal.size)
-            return journal.size, start, list(archive.index.rows(journal, range(start, end)))
-
-        size, start, rows = await self.reading.ask(question)
+        node, asked = looking.asked(request, self.background)
+        shown = await self.reading.ask(lambda each: looking.some(each, node, asked))
+        size, start, rows = shown
         return frame.page(
             request,
             reader,
             "entries.html",
             here="section.entries",
             node=node,
-            nodes=nodes,
+            nodes=list(self.background.checked),
             size=size,
             first=start,
             rows=rows,
@@ -328,16 +266,8 @@ class Console:
             wording=wording,
         )
 
-    async def _story_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del reader
-        identity = request.match_info["id"]
-        story = await self.reading.ask(lambda each: tell(each.index, identity))
-        if story is None:
-            raise Refusal(Code.NOT_FOUND, "/id", id=identity[:48])
-        return looking.json(story)
-
     async def _entry(self, request: web.Request, reader: Reader) -> web.Response:
-        node, index = self._place(request)
+        node, index = looking.place(request, self.background)
         shown = await self.reading.ask(lambda each: each.entry(node, index))
         return frame.page(
             request,
@@ -350,15 +280,8 @@ class Console:
             wording=self._wording(reader),
         )
 
-    async def _entry_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del reader
-        node, index = self._place(request)
-        shown = await self.reading.ask(lambda each: each.entry(node, index))
-        told = {"row": looking.plain(shown.row), "leaf": shown.leaf}
-        return looking.json({**told, "entry": shown.raw.decode("utf-8", "replace")})
-
     async def _proof(self, request: web.Request, reader: Reader) -> web.Response:
-        node, index = self._place(request)
+        node, index = looking.place(request, self.background)
         proved = await self.reading.ask(lambda each: each.proof(node, index))
         standings = {each.node: each for each in await self._look()}
         vouched = standings[node].vouched
@@ -374,27 +297,13 @@ class Console:
             wording=self._wording(reader),
         )
 
-    async def _proof_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del reader
-        node, index = self._place(request)
-        proved = await self.reading.ask(lambda each: each.proof(node, index))
-        if proved is None:
-            raise Refusal(Code.NOT_FOUND, "/index", found=index)
-        return looking.json(looking.proof(proved))
-
     async def _proof_file(self, request: web.Request, reader: Reader) -> web.Response:
         del reader
-        node, index = self._place(request)
+        node, index = looking.place(request, self.background)
         proved = await self.reading.ask(lambda each: each.proof(node, index))
         if proved is None:
             raise Refusal(Code.NOT_FOUND, "/index", found=index)
         return frame.file(proved.text, "text/plain", f"{node}-{index}.tlog-proof")
-
-    def _place(self, request: web.Request) -> tuple[str, int]:
-        index = looking.whole(request.match_info["index"], "/index")
-        if index is None:
-            raise Refusal(Code.NOT_FOUND, "/index")
-        return self._node(request), index
 
     async def _anomalies(self, request: web.Request, reader: Reader) -> web.Response:
         return frame.page(
@@ -406,10 +315,6 @@ class Console:
             told=await self.reading.ask(lambda each: each.anomalies()),
             sentence=lambda each: anomalies.sentence(each, reader.lang),
         )
-
-    async def _anomalies_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del request, reader
-        return looking.json(await self.reading.ask(lambda each: each.anomalies()))
 
     # -- policy ----------------------------------------------------------------------------
 
@@ -426,13 +331,8 @@ class Console:
             wording=self._wording(reader),
         )
 
-    async def _policy_json(self, request: web.Request, reader: Reader) -> web.Response:
-        del request
-        found = await self.reading.ask(lambda each: looking.changes(each, reader.lang))
-        return looking.json([each._asdict() for each in found])
-
     async def _took(self, request: web.Request, reader: Reader) -> web.Response:
-        node, index = self._place(request)
+        node, index = looking.place(request, self.background)
         found = await self.reading.ask(
             lambda each: looking.change(node, each.took(node, index), reader.lang)
         )
@@ -447,7 +347,7 @@ class Console:
         )
 
     async def _replay(self, request: web.Request, reader: Reader) -> web.Response:
-        node, index = self._place(request)
+        node, index = looking.place(request, self.background)
         found = await self.reading.ask(
             lambda each: looking.change(node, each.took(node, index), reader.lang)
         )

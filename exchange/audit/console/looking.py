@@ -12,6 +12,7 @@ from exchange.audit.query import KEYS, parse
 from exchange.audit.search import search
 from exchange.errors import Code, Refusal
 from exchange.model import codec
+from exchange.render.times import zulu, zulu_ms
 from exchange.web import frame
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from exchange.audit.console.archive import Archive, Proved
-    from exchange.audit.console.background import Checked
+    from exchange.audit.console.background import Background, Checked
     from exchange.audit.console.history import Took
     from exchange.audit.console.standing import Standing
     from exchange.audit.rows import Row
@@ -136,6 +137,72 @@ def standing(found: Standing, checked: Checked) -> dict[str, Any]:
     return {**told, "uncovered": found.uncovered, "verified": report, "error": code}
 
 
+STANDING: Final = (
+    *("node", "size", "newest", "verdict", "signed_size", "signed_root", "signed_at"),
+    *("vouched_size", "vouched_at", "vouched_by", "quorum", "uncovered", "crossed", "error"),
+)
+
+
+def standing_row(found: Standing, checked: Checked) -> list[object]:
+    """Return how a journal stands, in the order of ``STANDING``; empty where there is none."""
+    signed, vouched, error = found.signed, found.vouched, checked.error
+    return [
+        *(found.node, found.size, zulu_ms(found.taken_ms), card(found, checked).verdict),
+        *((signed.size, signed.root, zulu(signed.at)) if signed else ("", "", "")),
+        *((vouched.size, zulu(vouched.at), vouched.by) if vouched else ("", "", "")),
+        *(found.quorum, found.uncovered, found.crossed, error.code.value if error else ""),
+    ]
+
+
+class Some(NamedTuple):
+    """Some entries of a journal in their order: of how many, from which on."""
+
+    size: int
+    first: int
+    rows: list[Row]
+
+
+def some(archive: Archive, of: str, first: int | None) -> Some:
+    """Return a page of a journal's entries: from one on, or the newest."""
+    journal = archive.journal(of)
+    start = max(journal.size - PAGE, 0) if first is None else first
+    end = min(start + PAGE, journal.size)
+    return Some(journal.size, start, list(archive.index.rows(journal, range(start, end))))
+
+
+def asked(request: web.Request, background: Background) -> tuple[str, int | None]:
+    """Return which entries an address asks for: of which node, and from which on.
+
+    Raises:
+        Refusal: ``not-found``: no such node; ``wrong-value``.
+    """
+    nodes = list(background.checked)
+    of = request.query.get("node", nodes[0])
+    if of not in nodes:
+        raise Refusal(Code.NOT_FOUND, "/node")
+    return of, whole(request.query.get("first", ""), "/first")
+
+
+def node(request: web.Request, background: Background) -> str:
+    """Return the node that an address names.
+
+    Raises:
+        Refusal: ``not-found``: no journal of it is here.
+    """
+    named = request.match_info["node"]
+    if named not in background.checked:
+        raise Refusal(Code.NOT_FOUND, "/node")
+    return named
+
+
+def place(request: web.Request, background: Background) -> tuple[str, int]:
+    """Return the node and the entry that an address names; errors as of ``node``."""
+    index = whole(request.match_info["index"], "/index")
+    if index is None:
+        raise Refusal(Code.NOT_FOUND, "/index")
+    return node(request, background), index
+
+
 def proof(found: Proved) -> dict[str, Any]:
     """Return a proof as values: the steps, and the whole as a C2SP tlog-proof."""
     ladder, signed = found.ladder, found.signed
@@ -155,11 +222,11 @@ def proof(found: Proved) -> dict[str, Any]:
     }
 
 
-def change(node: str, took: Took, lang: Lang) -> Change:
+def change(of: str, took: Took, lang: Lang) -> Change:
     """Return a trust entry as it is shown."""
     lines = took.lines(lang) if took.holds else []
     return Change(
-        node,
+        of,
         took.entry,
         took.taken_ms,
         took.name,

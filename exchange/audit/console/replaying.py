@@ -7,6 +7,7 @@ Of what was refused then the bytes are not kept: it is counted, and cannot be ju
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from exchange.audit import bitmaps
@@ -78,19 +79,15 @@ def what_if(index: Index, journal: Journal, source: Source, took: Took) -> WhatI
     first = index.first_at(journal, took.taken_ms - MONTH_MS)
     among = bitmaps.span(first, took.entry)
     there = list(bitmaps.from_the_end(_of(index, journal, "accepted") & among))
+    # What came from the other node was let in there, under its own view.
+    own = (row for row in index.rows(journal, there) if not row.home)
     judged, effects = 0, []
-    for row in index.rows(journal, there):
-        if row.home:
-            # Let in by its own nation's node, under its own view.
-            continue
-        if judged == MAX_JUDGED:
-            break
+    for row in islice(own, MAX_JUDGED):
         judged += 1
         if effect := _effect(row, source, took):
             effects.append(effect)
-    own = sum(1 for row in index.rows(journal, there[judged:]) if not row.home)
     refused = (_of(index, journal, "refused") & among).bit_count()
-    return WhatIf(judged, own if judged == MAX_JUDGED else 0, refused, effects)
+    return WhatIf(judged, sum(1 for _ in own), refused, effects)
 
 
 def _of(index: Index, journal: Journal, kind: str) -> int:

@@ -77,7 +77,7 @@ class Reports:
     async def _query(self, request: web.Request) -> dict[str, str]:
         """Return what an address asks for; without a period, for the journals' half-year."""
         query = {name: request.query.get(name, "") for name in _ASKED}
-        if not (query["from"] and query["to"]):
+        if not (query["from"] or query["to"]):
             now_ms = await self._reading.ask(_newest)
             query["from"], query["to"] = half_year(now_ms)
         return query

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.audit import bitmaps
 from exchange.audit.cosigned import verified
+from exchange.broker import pressing
 from exchange.errors import Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import quorum, terms
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Entries that are looked through for what came from the other node.
 _LOOK_BACK = 4096
+# Kinds of entries that may go ahead of those before them, whatever they say.
+_AHEAD = frozenset({"trust", "trust-received", "released", "refused", "lost"})
 
 
 class Tree:
@@ -154,9 +157,15 @@ def _vouched(told: entries.Cosigned, node: str, source: Source, view: View) -> V
 
 
 def _crossed(index: Index, journal: Journal) -> int | None:
-    """Return up to which entry the other node's were taken in; they come in their order."""
+    """Return up to which entry the other node's were taken in: by the newest that came in turn.
+
+    What went ahead (``crossed.went_in_turn``) says nothing of those before it.
+    """
     first = max(journal.size - _LOOK_BACK, 0)
     for row in index.rows(journal, range(journal.size - 1, first - 1, -1)):
-        if row.home_index >= 0:
+        is_ahead = row.kind in _AHEAD or (
+            row.kind == "accepted" and row.precedence in pressing.RANKS
+        )
+        if row.home_index >= 0 and not is_ahead:
             return row.home_index + 1
     return None
