@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -21,7 +22,7 @@ from exchange.broker import peering
 from exchange.broker.carried import Place
 from exchange.broker.intake import Considered
 from exchange.broker.replay import Replayer
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, Fault
 from exchange.journal.stored import leaf_of
 from exchange.model import entry as entries
 from exchange.model.view import View
@@ -98,8 +99,13 @@ class Ahead:
     def __call__(self, place: Place) -> Considered | None:
         """Return what judging came to at a place; None: it is to be judged here."""
         while place.at >= self._end and self._end < self._size:
-            self._fill()
-            self._here = dict(self._ahead.popleft().result())
+            try:
+                self._fill()
+                self._here = dict(self._ahead.popleft().result())
+            except BrokenProcessPool:
+                # Killed, say, where memory was short: all that is left is judged here.
+                self._size = self._end
+                return None
             self._end = min(self._end + PAGE, self._size)
         return self._here.pop(place, None)
 
@@ -112,9 +118,10 @@ class Ahead:
 def _trust_entries(source: Source) -> Iterator[int]:
     """Yield where trust entries stand, as the file says: if it lies, all is judged here."""
     first = 0
-    while kinds := source.kinds(first, 4096):
-        yield from (first + at for at, kind in enumerate(kinds) if kind in _TRUST)
-        first += len(kinds)
+    with suppress(Fault):
+        while kinds := source.kinds(first, 4096):
+            yield from (first + at for at, kind in enumerate(kinds) if kind in _TRUST)
+            first += len(kinds)
 
 
 class _Judge:
@@ -124,7 +131,7 @@ class _Judge:
         self._source = source
         self._trust = deque(trust)
         self._replayer = Replayer(View(anchor=anchor), self._entry_at, source.blob)
-        first = source.read(0, 1)
+        first = self._read(0, 1)
         facts = entries.decode(first[0].entry).facts if first else None
         self._node = facts.node if isinstance(facts, entries.EpochOpened) else ""
 
@@ -132,7 +139,7 @@ class _Judge:
         """Return what was let in, of a page; pages are asked for in order."""
         self._follow(first)
         found = []
-        for stored in self._source.read(first, count):
+        for stored in self._read(first, count):
             self._follow(stored.index)
             try:
                 entry = entries.decode(stored.entry)
@@ -147,6 +154,13 @@ class _Judge:
             if considered is not None:
                 found.append((place, considered))
         return found
+
+    def _read(self, first: int, count: int) -> Sequence[Stored]:
+        """Return entries; none of what cannot be read: the replay says so, and which."""
+        try:
+            return self._source.read(first, count)
+        except ExchangeError:
+            return ()
 
     def _follow(self, end: int) -> None:
         """Fold the trust entries before an index; one that does not hold is left out."""

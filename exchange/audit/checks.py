@@ -78,6 +78,7 @@ class Report(msgspec.Struct, frozen=True):
         since: entries that an earlier verification held right, and that were not read again.
         lost: entries whose bytes survive nowhere, as custodians of both nations declared: of
             ``size``, ``attested`` and ``covered``; nothing is known of them but their place.
+        node: whose journal it is, as it says itself.
     """
 
     ok: bool
@@ -104,3 +105,4 @@ class Report(msgspec.Struct, frozen=True):
     witnessed_at: int | None = None
     since: int = 0
     lost: int = 0
+    node: str = ""

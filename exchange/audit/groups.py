@@ -135,7 +135,7 @@ def _check(closed: _Closed, now: View) -> None:
     group, place = closed.group, closed.place
     signed = jws.read(group.statement, objects.MAX_OBJECT_BYTES)
     if signed.typ != objects.RECEIPT_TYP:
-        raise Refusal(Code.BAD_PROOF, "/group", name=signed.typ[:48])
+        raise Refusal(Code.BAD_PROOF, "/statement", name=signed.typ[:48])
     known = [view.nodes[place.node] for view in closed.views if place.node in view.nodes]
     if not known and place.node in now.nodes:
         known = [now.nodes[place.node]]
@@ -154,6 +154,6 @@ def _check(closed: _Closed, now: View) -> None:
     jws.verify(signed.claims, statement.suite, key_of)
     said = (statement.node, statement.epoch, statement.first, statement.count)
     if said != (place.node, place.epoch, group.first, group.count):
-        raise Refusal(Code.BAD_PROOF, "/group", found=group.first)
+        raise Refusal(Code.BAD_PROOF, "/statement", found=group.first)
     if unb64(statement.root) != closed.root:
         raise Refusal(Code.BAD_PROOF, "/root", found=group.first)

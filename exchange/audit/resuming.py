@@ -1,25 +1,29 @@
 """Verification of a mirror that goes on where an earlier one ended: by what is new alone.
 
 What an earlier one found is in the auditor's own file (``memory``), and is bound to the mirror
-by size and root. Where anything differs (the root, the anchor, the program) it is forgotten,
-and all is verified anew. An older entry that a newer one depends on is read again, and held to
+by size and root. Where it is of another anchor or exchange, or cannot be read, it is forgotten,
+and all is verified anew. Of another program, or where the mirror has another root, all is
+verified anew too, and held to how far that one came: a past that was held is not forgotten for
+another. An older entry that a newer one depends on is read again, and held to
 the root by a proof of its inclusion. That the *other* older bytes still are as they were then
 is not looked at: verifying without that file does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from exchange import __version__
 from exchange.audit import purges, tables
 from exchange.broker import carried as replayed
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal.proofs import inclusion_proof, root_at, verify_inclusion
 from exchange.journal.tiles import MAX_LEVEL, Tile, completed
 from exchange.journal.tree import HASH_BYTES, Frontier, leaf_hash
+from exchange.model import entry as entries
 from exchange.model.header import Blob
 
 if TYPE_CHECKING:
@@ -28,12 +32,14 @@ if TYPE_CHECKING:
     from exchange.audit.memory import Memory
     from exchange.audit.verify import Stored
 
-FORM: Final = 3
+FORM: Final = 4
 # Entries between two saves of how far it is, at least: a second or two of work. A save writes
 # all that is carried on, orders to purge above all; were it not rarer where there are more
 # entries, saving would take the longer share the more there is.
 _OFTEN: Final = 2_000
 _SHARE: Final = 8
+# A journal begins with its node, and then its first root.
+_FIRST: Final = 4
 
 
 class Rows(Protocol):
@@ -60,6 +66,7 @@ class Source(Entries, Protocol):
 class State(msgspec.Struct, frozen=True):
     """Where an earlier verification ended: right after a checkpoint, and all held until there.
 
+    ``anchor`` is what the auditor brought, ``own`` the digest of the journal's first root.
     ``trust`` are the trust entries, from which what is in force is folded anew. ``witnessed``
     are the count, the size and the time of ``audit.cosigned``.
     """
@@ -67,6 +74,7 @@ class State(msgspec.Struct, frozen=True):
     form: int
     program: str
     anchor: str
+    own: str
     frontier: bytes
     trust: list[int]
     replay: replayed.Carried
@@ -89,8 +97,19 @@ class State(msgspec.Struct, frozen=True):
         return Frontier.decode(self.frontier).size
 
 
-def load(memory: Memory, source: Source, anchor: str | None) -> State | None:
-    """Return where to go on; None, and nothing remembered, where that cannot be.
+class Past(NamedTuple):
+    """How far an earlier verification came: entries, and their root."""
+
+    size: int
+    root: bytes
+
+
+def load(
+    memory: Memory, source: Source, anchor: str | None
+) -> tuple[State | None, Past | None]:
+    """Return where to go on; else nothing, or what all that is verified anew is held to.
+
+    Nothing is remembered then; that is durable only with the next save.
 
     Args:
         memory: the auditor's own file.
@@ -99,27 +118,64 @@ def load(memory: Memory, source: Source, anchor: str | None) -> State | None:
             is another verification.
 
     Raises:
-        Fault: the mirror cannot be read.
+        Fault: the mirror cannot be read; or ``file``: what is remembered is of another node's.
     """
     raw = memory.state()
-    state = None if raw is None else _read(raw, anchor)
-    if state is not None:
-        frontier = Frontier.decode(state.frontier)
-        is_there = frontier.size <= source.size()
-        if is_there and root_at(frontier.size, Older(source)) == frontier.root():
-            return state
+    known = None if raw is None else _known(raw, anchor)
+    if raw is None or known is None:
+        memory.clear()
+        return None, None
+    node, own = _whose(source)
+    if known.own == own and node != known.node:
+        raise Fault(Code.FILE, name="--state", found=f"state of node {known.node}")
+    frontier = Frontier.decode(known.frontier)
+    state = _read(raw)
+    if state is not None and frontier.size <= source.size():
+        with suppress(Fault, Refusal):
+            if root_at(frontier.size, Older(source)) == frontier.root():
+                return state, None
     memory.clear()
-    return None
+    # Made anew, an exercise has nodes of the same names.
+    return None, Past(frontier.size, frontier.root()) if known.own == own else None
 
 
-def _read(raw: bytes, anchor: str | None) -> State | None:
+class _Known(msgspec.Struct, frozen=True):
+    """What a state of any form says of where it ended."""
+
+    anchor: str
+    own: str
+    node: str
+    frontier: bytes
+
+
+def _known(raw: bytes, anchor: str | None) -> _Known | None:
     try:
-        state = msgspec.json.decode(raw, type=State)
-        Frontier.decode(state.frontier)
+        known = msgspec.json.decode(raw, type=_Known)
+        Frontier.decode(known.frontier)
     except (msgspec.DecodeError, ValueError):
         return None
-    said = (state.form, state.program, state.anchor)
-    return state if said == (FORM, __version__, anchor or "") else None
+    return known if known.anchor == (anchor or "") else None
+
+
+def _read(raw: bytes) -> State | None:
+    try:
+        state = msgspec.json.decode(raw, type=State)
+    except msgspec.DecodeError:
+        return None
+    return state if (state.form, state.program) == (FORM, __version__) else None
+
+
+def _whose(source: Source) -> tuple[str, str]:
+    """Return the node that a journal begins with, and the digest of its first root."""
+    node = own = ""
+    with suppress(Fault, Refusal):
+        for stored in source.read(0, _FIRST):
+            facts = entries.decode(stored.entry).facts
+            if isinstance(facts, entries.EpochOpened):
+                node = node or facts.node
+            elif isinstance(facts, entries.Trust):
+                own = own or facts.document.digest
+    return node, own
 
 
 def is_due(size: int, saved: int) -> bool:

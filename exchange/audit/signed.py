@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from exchange.model.view import View
 
 
-# What a proof and a checkpoint state before anybody's signature: which entry; of how many, and
-# their root, as far as they were not cut off.
-_INDEX: Final = re.compile(rb"^index (\d+)$", re.MULTILINE)
-# How a line of a signed note begins that bears a signature (C2SP signed-note).
-_SIGNATURE: Final = "\N{EM DASH} ".encode()
-_STATED: Final = re.compile(rb"[^\n]*\n(\d+)(?:\n([^\n]*))?")
+# What a proof and a checkpoint of ours state before anybody's signature: which entry, with the
+# path from it; whose, of how many, and their root, as far as they were not cut off (C2SP
+# tlog-proof, tlog-checkpoint).
+_HASH: Final = rb"[A-Za-z0-9+/]{43}="
+_BARE: Final = re.compile(
+    rb"(?:%s(?:extra [A-Za-z0-9+/]*={0,2}\n)?index (\d+)\n(?:%s\n)*"
+    rb"(?:\n|[A-Za-z0-9+/]{0,43}=?\Z))?"
+    rb"(?:exchange/[a-z0-9-]*(?:\n(?:(\d+)(?:\n([A-Za-z0-9+/]*=?\n{0,2}))?)?)?)?"
+    % (re.escape(bundle.FIRST_LINE), _HASH)
+)
 
 
 class Tree(Protocol):
@@ -127,20 +131,16 @@ class Signed:
 
     def _says_nothing(self, raw: bytes) -> bool:
         """Tell whether nobody signed it, and what it states by itself is so here."""
-        # A signature in it, wherever it came to stand, was somebody's; in UTF-16 none is seen.
-        if _SIGNATURE in raw or b"\0" in raw:
+        # Whatever else stands in it may be what became of somebody's signature.
+        if not (bare := _BARE.fullmatch(raw)):
             return False
-        head, note = b"", raw
-        if raw.startswith(bundle.FIRST_LINE):
-            head, _, note = raw.partition(b"\n\n")
-        text, _, signatures = note.partition(b"\n\n")
-        here, index = self._tree.frontier.size, _INDEX.search(head)
-        if signatures.strip() or (index and _count(index[1]) >= here):
+        here, (index, stated, root) = self._tree.frontier.size, bare.groups()
+        if index is not None and _count(index) >= here:
             return False
-        if not (stated := _STATED.match(text)):
+        if stated is None:
             return True
-        size, root = _count(stated[1]), stated[2] or b""
-        return size <= here and b64encode(self._root(size)).startswith(root)
+        size = _count(stated)
+        return size <= here and b64encode(self._root(size)).startswith((root or b"").strip())
 
     def _check_by_keys(self, raw: bytes, view: View, entry_at: Callable[[int], bytes]) -> int:
         proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None

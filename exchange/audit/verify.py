@@ -20,7 +20,7 @@ from exchange.audit.checks import Check, Name, Report
 from exchange.audit.folding import establish
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
-from exchange.audit.resuming import FORM, Grown, Reader, State, is_due
+from exchange.audit.resuming import FORM, Grown, Past, Reader, State, is_due
 from exchange.audit.signed import Signed
 from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
@@ -80,6 +80,7 @@ class Verifier:
         ahead: Callable[[carried.Place], Considered | None] | None = None,
         memory: Memory | None = None,
         state: State | None = None,
+        past: Past | None = None,
     ) -> None:
         """Verify what ``source`` holds.
 
@@ -94,6 +95,7 @@ class Verifier:
             memory: where to look up what is not held; of a mirror, where to go on from.
             state: where an earlier verification of this mirror ended, as ``resuming.load``
                 gave it; with its ``memory``.
+            past: how far an earlier one came that is not gone on with: this is to hold it.
         """
         self._source = source
         self._kept = kept
@@ -108,7 +110,7 @@ class Verifier:
         self._told = told
         self._anchored = anchor is not None
         frontier = Frontier.decode(state.frontier) if state else Frontier()
-        self._memory, self._state = memory, state
+        self._memory, self._state, self._past = memory, state, past
         self._entry_at = Reader(source, frontier)
         self._hashes = Grown(source, frontier)
         self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob, ahead)
@@ -131,6 +133,8 @@ class Verifier:
         # Where to save, and no more: a table that leads nowhere is found by its own check.
         with suppress(Fault, Refusal):
             self._newest = self._source.newest("checkpoint")
+        # Before anything is remembered: what is gone on with is not looked at as a whole again.
+        self._check_file()
         try:
             if self._state is not None:
                 self._carry_on(self._state)
@@ -149,13 +153,13 @@ class Verifier:
         self._check_groups()
         self._check_tables()
         self._check_purges()
-        self._check_file()
         self._attached.finish(self._purges.ordered)
         self._held["attachments"] = self._attached.held
         if self._attached.failed is not None:
             self._fail("attachments", *self._attached.failed)
         if self._kept is not None:
             self._check_kept(self._kept)
+        self._check_past()
         self._held["cosigned"] = self._signed.witnessed.count
         if not (self._signed.witnessed.count or "cosigned" in self._failed):
             self._skipped.add("cosigned")
@@ -189,6 +193,9 @@ class Verifier:
         size, memory = self._replayer.size, self._memory
         if memory is None or not (memory.is_kept and self._is_mirror):
             return
+        if self._past is not None:
+            # What was held before is not forgotten for what may be another past.
+            return
         if size - 1 != self._newest and not is_due(size, self._saved):
             return
         if self._failed or self._signed.first or self._groups.count:
@@ -202,6 +209,7 @@ class Verifier:
             form=FORM,
             program=__version__,
             anchor=self._replayer.view.anchor if self._anchored else "",
+            own=self._replayer.view.anchor,
             frontier=self._hashes.frontier.encode(),
             trust=self._trust,
             replay=carried,
@@ -222,8 +230,15 @@ class Verifier:
             memory.save(msgspec.json.encode(state))
             self._saved = size
 
+    def _page(self, first: int) -> Sequence[Stored]:
+        """Return the next entries; of a page that cannot be read whole, the first alone."""
+        try:
+            return self._source.read(first, _PAGE)
+        except Fault:
+            return self._source.read(first, 1)
+
     def _entries(self) -> Iterator[Stored]:
-        while page := self._source.read(self._held["readable"], _PAGE):
+        while page := self._page(self._held["readable"]):
             for stored in page:
                 if stored.index != self._held["readable"]:
                     raise Refusal(Code.BAD_PROOF, "/index", expected=self._held["readable"])
@@ -238,6 +253,9 @@ class Verifier:
             self._fail("hashes", stored.index, Refusal(Code.DIGEST_MISMATCH, "/leaf"))
         for tile in self._hashes.extend([leaf]):
             self._tables.completed(tile, stored.index)
+        frontier, past = self._hashes.frontier, self._past
+        if past is not None and frontier.size == past.size and frontier.root() == past.root:
+            self._past = None
         return leaf
 
     def _replay(self, stored: Stored) -> None:
@@ -324,6 +342,16 @@ class Verifier:
             self._held["file"] = self._source.agreeing(is_whole=self._state is None)
         except Fault as fault:
             self._fail("file", None, fault)
+
+    def _check_past(self) -> None:
+        """Tell where this is not what an earlier verification held, gone on with."""
+        if (past := self._past) is None:
+            return
+        self._skipped.discard("kept")
+        size = self._hashes.frontier.size
+        at = "/state/size" if size < past.size else "/state/root"
+        refusal = Refusal(Code.BAD_CHECKPOINT, at, expected=past.size, found=size)
+        self._fail("kept", None, refusal)
 
     def _check_purges(self) -> None:
         """Hold orders to their time, and what is said to be gone to what is there."""
@@ -427,5 +455,6 @@ class Verifier:
             root=b64(self._hashes.frontier.root()),
             since=self._state.size if self._state else 0,
             lost=self._held["lost"],
+            node=self._node,
             checks=checks,
         )

@@ -165,10 +165,10 @@ def at_one_moment(file: Path) -> Iterator[Blocking]:
         Fault: ``other-file``: it was never a journal, by all that is left of it; or it cannot
             be opened as one.
     """
-    from exchange.store.file import copy  # noqa: PLC0415
+    from exchange.store.file import copy, log_of  # noqa: PLC0415
 
     _must_look_like_one(file)
-    if not Path(f"{file}-wal").exists():
+    if not log_of(file).exists():
         with opened(file) as source:
             yield source
         return
@@ -189,7 +189,7 @@ def _must_look_like_one(file: Path) -> None:
     A slip in a file's name is no tampering. What was cut down to nothing cannot be told from
     such a slip, and is not taken for a journal either.
     """
-    from exchange.store.file import APPLICATION_ID  # noqa: PLC0415
+    from exchange.store.file import APPLICATION_ID, log_of  # noqa: PLC0415
 
     try:
         with file.open("rb") as opened:
@@ -197,7 +197,7 @@ def _must_look_like_one(file: Path) -> None:
     except OSError:
         return  # who opens it as a journal says what is the matter
     ours = header[_WHOSE] == APPLICATION_ID.to_bytes(4)
-    if not (header.startswith(_BEGINS) or ours or Path(f"{file}-wal").exists()):
+    if not (header.startswith(_BEGINS) or ours or log_of(file).exists()):
         raise Fault(Code.OTHER_FILE, name=str(file))
 
 
@@ -224,17 +224,19 @@ def says_nothing_of_it(fault: Fault) -> bool:
     """Tell whether a fault says nothing of what stands in a journal's file.
 
     A newer program wrote it, say, or somebody holds it, or we may not read it, or it is another
-    file: then nobody has tampered with it, as far as is known. All else that keeps it from
-    being read is of the file.
+    file; or it is the auditor's own that is the matter: then nobody has tampered with it, as
+    far as is known. All else that keeps it from being read is of the file.
     """
-    if fault.code in (Code.JOURNAL_VERSION, Code.OTHER_FILE):
+    if fault.code in (Code.JOURNAL_VERSION, Code.OTHER_FILE, Code.FILE):
         return True
     return str(fault.facts.get("reason", "")).startswith(_AROUND)
 
 
 def may_lack_newest(file: Path) -> bool:
     """Tell whether a file's newest entries may lie in a log that was not copied with it."""
+    from exchange.store.file import log_of  # noqa: PLC0415
+
     with file.open("rb") as journal:
         header = journal.read(20)
     # The version to read with, 2 for a write-ahead log (sqlite.org/fileformat.html).
-    return header[18:20] == b"\x02\x02" and not Path(f"{file}-wal").exists()
+    return header[18:20] == b"\x02\x02" and not log_of(file).exists()

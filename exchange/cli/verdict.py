@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from exchange.cli.check_words import CHECKS
 from exchange.cli.times import zulu
@@ -64,6 +64,20 @@ def may_be_mirror(report: Report) -> bool:
     failed = {(each.name, each.code, each.at) for each in report.checks if not each.ok}
     is_bare = not (report.mirror or report.grouped or report.bodies)
     return is_bare and bool(failed) and failed <= _OF_MIRRORS
+
+
+def of(report: Report) -> Literal["intact", "unsaid", "tampered"]:
+    """Return what a verification came to, in a word; anchored or not is told apart."""
+    if report.ok:
+        return "intact"
+    return "unsaid" if may_be_mirror(report) else "tampered"
+
+
+def is_against(report: Report) -> bool:
+    """Tell whether something is said against the journal, and not of what was given alone."""
+    failed = {each.name: each.at for each in report.checks if not each.ok}
+    of_itself = len(failed) == 1 and failed.get("kept") in _OF_ITSELF
+    return bool(failed) and not (of_itself or may_be_mirror(report))
 
 
 def lines(report: Report, *, spanish: bool) -> Iterator[str]:
@@ -170,9 +184,12 @@ def _of_kept(report: Report, *, spanish: bool) -> Iterator[str]:
     failed = {each.name: each.at for each in report.checks if not each.ok}
     if "kept" not in failed:
         return
+    at = failed["kept"].removeprefix("/state")
     what = "Lo que se guardó aparte" if spanish else "What was kept elsewhere"
-    yield f"{what} {_OF_KEPT.get(failed['kept'], _ALTERED)[0 if spanish else 1]}"
-    if len(failed) == 1 and failed["kept"] in _OF_ITSELF:
+    if at != failed["kept"]:
+        what = "Lo verificado antes (--state)" if spanish else "What was verified (--state)"
+    yield f"{what} {_OF_KEPT.get(at, _ALTERED)[0 if spanish else 1]}"
+    if not is_against(report):
         yield "Nada dice contra este diario." if spanish else "Nothing against this journal."
 
 

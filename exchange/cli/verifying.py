@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import msgspec
 
 from exchange.cli import options, output, packaging, progress, verdict
 from exchange.cli.crossing import show_crossed
@@ -24,7 +25,7 @@ from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.usage import Unusable
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from exchange.audit.checks import Report
     from exchange.audit.crossed import Crossed
     from exchange.audit.memory import Memory
-    from exchange.audit.resuming import State
+    from exchange.audit.resuming import Past, State
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
 
@@ -110,15 +111,14 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     if len(files) == 1:
         report = _verified(session, files[0], asked)
         _must_be_said([(files[0], report)])
-        _show(session, report)
+        _show(session, files[0], report)
         _warn(session, files[0], is_mirror=is_mirror)
         _end(ok=report.ok, anchored=report.anchored)
         return
     _must_be_two(files, kept or blobs or state)
     _must_be_of_two(files)
     reports = [_verified(session, file, asked) for file in files]
-    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
-        crossed = _crossed(session, (one, other))
+    crossed = _crossed(session, files, reports)
     if all(each.ok for each in crossed):
         _must_be_said(list(zip(files, reports, strict=True)))
     _show_both(session, files, reports, crossed)
@@ -153,12 +153,12 @@ class _Asked(NamedTuple):
 
 def _verified(session: Session, file: Path, asked: _Asked) -> Report:
     """Return what a verification came to; end the command where there is nothing to verify."""
-    with _readable(session, asked), at_one_moment(file) as source:
+    with _readable(session, file, asked), at_one_moment(file) as source:
         return _judged(session, source, file, asked)
 
 
 @contextmanager
-def _readable(session: Session, asked: _Asked) -> Iterator[None]:
+def _readable(session: Session, file: Path, asked: _Asked) -> Iterator[None]:
     """End the command where a journal cannot be read and that says something of it."""
     from exchange.audit.memory import has_begun  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ def _readable(session: Session, asked: _Asked) -> Iterator[None]:
         if says_nothing_of_it(fault) and not is_gone:
             raise
         # A copy that is no longer a journal at all has been tampered with, or torn.
-        _show_unreadable(session, fault)
+        _show_unreadable(session, file, fault)
         sys.exit(output.EXIT_TAMPERED)
 
 
@@ -180,7 +180,7 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
     told = progress.counted(session)
     size = source.size()
     with (
-        _memory(source, asked) as (memory, state),
+        _memory(source, asked) as (memory, state, past),
         _ahead(source, asked, state) as ahead,
     ):
         return Verifier(
@@ -193,6 +193,7 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
             ahead=ahead,
             memory=memory,
             state=state,
+            past=past,
         ).run()
 
 
@@ -220,13 +221,13 @@ def held_mirrors(
     """
     _must_be_of_two(files)
     asked = _Asked(anchor, None, True, None, None, None)
-    with _readable(session, asked), ExitStack() as stack:
-        sources = [stack.enter_context(at_one_moment(file)) for file in files]
-        reports = [
-            _judged(session, source, file, asked)
-            for source, file in zip(sources, files, strict=True)
-        ]
-        crossed = _crossed(session, sources)
+    with ExitStack() as stack:
+        sources, reports = [], []
+        for file in files:
+            with _readable(session, file, asked):
+                sources.append(stack.enter_context(at_one_moment(file)))
+                reports.append(_judged(session, sources[-1], file, asked))
+        crossed = _compared(session, files, sources, reports)
         is_held = all(each.ok for each in reports) and all(each.ok for each in crossed)
         if not is_held:
             _show_both(session, files, reports, crossed)
@@ -286,16 +287,30 @@ def _must_differ(nodes: Collection[str]) -> None:
         )
 
 
-def _crossed(session: Session, sources: Sequence[Blocking]) -> list[Crossed]:
-    """Hold each journal to what the other says came from it."""
+def _crossed(
+    session: Session, files: Sequence[Path], reports: Sequence[Report]
+) -> list[Crossed]:
+    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
+        return _compared(session, files, (one, other), reports)
+
+
+def _compared(
+    session: Session,
+    files: Sequence[Path],
+    sources: Sequence[Blocking],
+    reports: Sequence[Report],
+) -> list[Crossed]:
+    """Hold each journal to what the other says came from it.
+
+    Where one has an entry that cannot be read, the reports that name it are shown all the same.
+    """
     from exchange.audit.crossed import compare  # noqa: PLC0415
 
     one, other = sources
     try:
         found = [compare(one, other), compare(other, one)]
-    except Refusal as refusal:
-        # An entry that cannot be read: its own report names it.
-        _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
+    except (Fault, Refusal) as error:
+        _show_both(session, files, reports, [], error)
         sys.exit(output.EXIT_TAMPERED)
     _must_differ({found[0].home, found[0].there})
     return found
@@ -306,15 +321,25 @@ def _show_both(
     files: Sequence[Path],
     reports: Sequence[Report],
     crossed: Sequence[Crossed],
+    error: ExchangeError | None = None,
 ) -> None:
+    """Show two reports, and what crossed; or why that cannot be told."""
     if session.as_json:
-        output.show_json({"journals": reports, "crossed": crossed})
+        journals = [_values(*each) for each in zip(files, reports, strict=True)]
+        why = {} if error is None else {"ok": False, "error": output.problem(error)}
+        output.show_json({"journals": journals, "crossed": crossed, **why})
         return
     for file, report in zip(files, reports, strict=True):
         click.echo(f"{file}")
-        _show(session, report)
+        _show(session, file, report)
     for each in crossed:
         show_crossed(session, each)
+    if error is not None:
+        session.say(
+            f"ALTERADO: lo que cruzó no puede cotejarse ({error.code.value} {error.at}).",
+            f"TAMPERED: what crossed cannot be held to each other ({error.code.value}"
+            f" {error.at}).",
+        )
 
 
 @contextmanager
@@ -332,32 +357,34 @@ def _ahead(source: Blocking, asked: _Asked, state: State | None) -> Iterator[Ahe
 
 
 @contextmanager
-def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, State | None]]:
+def _memory(
+    source: Blocking, asked: _Asked
+) -> Iterator[tuple[Memory | None, State | None, Past | None]]:
     """Look up on disk what a long journal has too much of; go on with the auditor's file."""
     from exchange.audit import ahead, resuming  # noqa: PLC0415
     from exchange.audit.memory import Memory  # noqa: PLC0415
 
     if asked.state is not None:
         with Memory.open(asked.state) as memory:
-            yield memory, resuming.load(memory, source, asked.anchor)
+            yield memory, *resuming.load(memory, source, asked.anchor)
     elif source.size() >= ahead.WORTHWHILE:
         with (
             TemporaryDirectory(prefix="exchange-") as folder,
             Memory.open(Path(folder) / "state", is_kept=False) as memory,
         ):
-            yield memory, None
+            yield memory, None, None
     else:
-        yield None, None
+        yield None, None, None
 
 
-def _show_unreadable(session: Session, fault: Fault) -> None:
+def _show_unreadable(session: Session, file: Path, fault: Fault) -> None:
     if session.as_json:
-        output.show_json({"ok": False, "error": output.problem(fault)})
+        output.show_json({"ok": False, "file": str(file), "error": output.problem(fault)})
         return
     told = f"{fault.code.value}: {fault.facts.get('reason', '-')}"
     session.say(
-        f"ALTERADO: el archivo no se puede leer, o no es un diario ({told}).",
-        f"TAMPERED: the file cannot be read, or is no journal ({told}).",
+        f"ALTERADO: {file} no se puede leer, o no es un diario ({told}).",
+        f"TAMPERED: {file} cannot be read, or is no journal ({told}).",
     )
 
 
@@ -396,9 +423,20 @@ def _given(kept: Path | None) -> bytes | None:
     return promised
 
 
-def _show(session: Session, report: Report) -> None:
+def _values(file: Path, report: Report) -> dict[str, Any]:
+    """Return a report as values, with all that is said of it in words."""
+    return {
+        **msgspec.to_builtins(report),
+        "file": str(file),
+        "verdict": verdict.of(report),
+        "against_journal": verdict.is_against(report),
+        "may_lack_newest": not report.mirror and may_lack_newest(file),
+    }
+
+
+def _show(session: Session, file: Path, report: Report) -> None:
     if session.as_json:
-        output.show_json(report)
+        output.show_json(_values(file, report))
         return
     for line in verdict.lines(report, spanish=session.lang == "es"):
         click.echo(line)

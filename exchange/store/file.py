@@ -138,7 +138,7 @@ class WriterLock:
             Fault: another process holds it, or the folder cannot be written.
         """
         try:
-            self._handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._handle = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Fault(Code.STORE_FAILED, reason="the folder cannot be written") from error
         try:
@@ -183,6 +183,12 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def log_of(path: Path) -> Path:
+    """Return where a file's write-ahead log lies, if it has one."""
+    file = path.resolve()
+    return file.with_name(f"{file.name}-wal")
+
+
 def connect_reader(
     path: Path, *, is_live: bool, may_be_older: bool = False
 ) -> sqlite3.Connection:
@@ -197,8 +203,8 @@ def connect_reader(
     Raises:
         Fault: there is no such file, or it is not ours.
     """
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    mode = "ro" if is_live or has_log else "ro&immutable=1"
+    # Beside the file itself: a link to it may lie anywhere.
+    mode = "ro" if is_live or log_of(path).exists() else "ro&immutable=1"
     with faults(path), _closing_on_error(_connect(path, mode)) as connection:
         known = OLDER if may_be_older else ()
         _require_ours(connection, path, may_be_new=False, or_older=known)
@@ -299,6 +305,30 @@ def _set(connection: sqlite3.Connection, name: str, value: str, expected: str | 
     (found,) = connection.execute(f"PRAGMA {name}").fetchone()
     if found != expected:
         raise Fault(Code.STORE_FAILED, reason=f"{name} is not {value} here", found=found)
+
+
+def must_be_plain(connection: sqlite3.Connection) -> None:
+    """Hold a file to the tables that a journal has: nothing is computed as it is read.
+
+    What SQLite keeps for itself may be there, and what younger programs add may not be.
+
+    Raises:
+        Fault: a table, a view or a trigger is another, or none of ours.
+    """
+    statement = (
+        "SELECT type, name, sql FROM sqlite_schema WHERE substr(name, 1, 7) <> 'sqlite_'"
+    )
+    with closing(sqlite3.connect(":memory:")) as own:
+        for each in (*_TABLES.split(";"), *_URGENT.split(";"), *_CHASED.split(";")):
+            own.execute(each)
+        ours = set(own.execute(statement))
+    found = set(connection.execute(statement))
+    if other := sorted(str(name) for _, name, _ in found - ours):
+        reason = "a table is none of a journal's"
+        raise Fault(Code.STORE_FAILED, reason=reason, name=other[0][:64])
+    older = {each for each in ours if each[1].startswith(("urgent", "chased"))}
+    if lacking := sorted(str(name) for _, name, _ in ours - older - found):
+        raise Fault(Code.STORE_FAILED, reason="a table is missing", name=lacking[0])
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from exchange.broker.records import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES, split
 from exchange.node import ports
+from exchange.store.file import must_be_plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -347,8 +348,10 @@ def agreeing(connection: sqlite3.Connection, is_whole: bool) -> int:
             nothing to agree with, is taken to be as it is.
 
     Raises:
-        Fault: one does not, or the structure of what was read is damaged.
+        Fault: one does not, or the structure of what was read is damaged; or there is more, or
+            less, than a journal has.
     """
+    must_be_plain(connection)
     indexed = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index'"
     parts = ["1"] if is_whole else [name for (name,) in _rows(connection, indexed, (), (str,))]
     for part in parts:
@@ -358,6 +361,9 @@ def agreeing(connection: sqlite3.Connection, is_whole: bool) -> int:
         if says != "ok":
             raise Fault(Code.STORE_FAILED, reason="the file contradicts itself")
     _must_lead_to_blobs(connection)
+    ((least,),) = _rows(connection, "SELECT coalesce(min(idx), 0) FROM entry", (), (int,))
+    if least:
+        raise Fault(Code.STORE_FAILED, reason="an entry stands outside of the journal")
     statement = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
     ((count,),) = _rows(connection, statement, (), (int,))
     return int(count)
@@ -381,9 +387,16 @@ def _must_lead_to_blobs(connection: sqlite3.Connection) -> None:
 
 
 def kinds(connection: sqlite3.Connection, first: int, limit: int) -> list[str]:
-    """Return under which kind each entry from index ``first`` on is kept, in order."""
-    statement = "SELECT kind FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?"
-    return [kind for (kind,) in _rows(connection, statement, (first, max(limit, 0)), (str,))]
+    """Return under which kind each entry from index ``first`` on is kept, in order.
+
+    Raises:
+        Fault: they do not follow each other.
+    """
+    statement = "SELECT idx, kind FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?"
+    rows = _rows(connection, statement, (first, max(limit, 0)), (int, str))
+    if any(index != place for place, (index, _) in enumerate(rows, first)):
+        raise Fault(Code.STORE_FAILED, reason="an entry is missing")
+    return [kind for _, kind in rows]
 
 
 def _rows(

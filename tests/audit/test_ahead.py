@@ -107,3 +107,23 @@ def test_an_answer_under_other_trust_is_not_taken(traded, tmp_path, monkeypatch)
     with ahead_of(other) as ahead:
         assert verified(traded.pa, ahead).ok
     assert "accepted" in here
+
+
+def test_where_a_process_is_killed_the_rest_is_judged_here(traded):
+    """Memory may be short; what was in its hands is not taken for judged."""
+    with ahead_of(traded.pa) as judged:
+        asked = []
+
+        def ahead(place):
+            asked.append(place)
+            if len(asked) == 3:
+                for process in judged._pool._processes.values():
+                    process.kill()
+                judged._end = place.at
+                judged._next = place.at
+                judged._ahead.clear()
+            return judged(place)
+
+        report = verified(traded.pa, ahead)
+    assert report == verified(traded.pa)
+    assert len(asked) > 3

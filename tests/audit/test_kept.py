@@ -78,6 +78,19 @@ def test_what_was_signed_and_whose_blank_lines_suffered_acquits_nobody(size, bla
         assert told(raw.replace(b"\n\n", blank, 1)) == ("/signatures", False)
 
 
+# What an em dash becomes: in other alphabets, retyped, and on pages.
+@pytest.mark.parametrize(
+    "dash", [b"\x97 ", b"? ", b"- ", b"&mdash; ", b"=E2=80=94 ", b"\xc4 ", b""]
+)
+@pytest.mark.parametrize("blank", [b"\n\n", b"\n", b"\n \n", b"\n> \n", b"\r\n\r\n"])
+def test_what_became_of_a_signature_acquits_nobody(dash, blank):
+    for size in (HERE - 1, HERE, HERE + 1):
+        for raw in (note(size), proof(note(size))):
+            suffered = raw.replace("\N{EM DASH} ".encode(), dash)
+            for each in (suffered.replace(b"\n\n", blank), suffered.replace(b"\n\n", blank, 1)):
+                assert told(each)[1] is False, each
+
+
 @pytest.mark.parametrize(
     ("raw", "says_nothing"),
     [

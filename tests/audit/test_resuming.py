@@ -87,9 +87,16 @@ def verified(file, at=None, *, anchor="given", told=lambda _: None, kept=None):
         if at is None:
             return Verifier(source, anchor, told, is_mirror=True).run()
         with Memory.open(at) as memory:
-            state = resuming.load(memory, source, anchor)
+            state, past = resuming.load(memory, source, anchor)
             return Verifier(
-                source, anchor, told, kept, is_mirror=True, memory=memory, state=state
+                source,
+                anchor,
+                told,
+                kept,
+                is_mirror=True,
+                memory=memory,
+                state=state,
+                past=past,
             ).run()
 
 
@@ -291,8 +298,8 @@ def test_checkpoint_of_another_past_is_not_held_by_older_rows_that_nobody_hashed
             held(note(other), below)
 
 
-@pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "shorter", "garbage"])
-def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, monkeypatch, what):
+@pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "garbage"])
+def test_where_anything_differs_all_is_verified_anew(begun, tmp_path, monkeypatch, what):
     file, state, _ = begun
     bad, anchor = shutil.copy(file, tmp_path / "other.db"), "given"
     if what == "root":
@@ -305,10 +312,6 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
         monkeypatch.setattr(resuming, "__version__", "another")
     elif what == "form":
         monkeypatch.setattr(resuming, "FORM", 99)
-    elif what == "shorter":
-        monkeypatch.setattr(resuming, "_OFTEN", 0)
-        assert verified(file, state).ok
-        bad = grown[0] / "before.db"
     else:
         with closing(sqlite3.connect(state)) as db:
             db.execute("UPDATE state SET state = 'x'")
@@ -316,6 +319,24 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
     report = verified(bad, state, anchor=anchor)
     assert report.since == 0
     assert report == verified(bad, anchor=anchor)
+
+
+@pytest.mark.parametrize("program", ["the same", "another"])
+def test_shorter_one_is_held_to_what_was_verified_and_that_is_kept(
+    begun, grown, monkeypatch, program
+):
+    file, state, _ = begun
+    monkeypatch.setattr(resuming, "_OFTEN", 0)
+    until = verified(file, state)
+    assert until.ok
+    if program == "another":
+        monkeypatch.setattr(resuming, "__version__", "another")
+    for _ in range(2):
+        report = verified(grown[0] / "before.db", state)
+        (check,) = [check for check in report.checks if not check.ok]
+        assert (check.name, check.at, report.since) == ("kept", "/state/size", 0)
+    monkeypatch.undo()
+    assert verified(file, state).since > until.since
 
 
 def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch):

@@ -496,5 +496,5 @@ def test_a_group_s_statement_is_of_this_epoch_and_place(copy) -> None:
     report = copy.verify()
     check = next(check for check in report.checks if check.name == "groups")
     assert (check.first, check.at) != (None, "")
-    assert check.at == "/group"
+    assert check.at == "/statement"
     assert report.grouped == 0
