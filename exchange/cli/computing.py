@@ -195,6 +195,11 @@ def _rows(session: Session, account: Account) -> list[dict[str, Any]]:
     for name, n in (("arrests", content.arrests), ("operations", content.operations)):
         if n is not None:
             rows.append((f"/{name}", codes.words("fields", name, lang), str(n)))
+    for place, event in enumerate(content.reconciled):
+        name = f"{codes.words('fields', 'reconciled', lang)}: {event.event}"
+        said = codes.words("reconciliation", event.reconciliation, lang)
+        much = "" if event.quantity is None else f"; {_much(session, event.quantity)}"
+        rows.append((f"/reconciled/{place}", name, f"{said}{much}"))
     return [{"figure": name, "value": n, "from": of[at]} for at, name, n in rows]
 
 

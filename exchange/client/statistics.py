@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exchange.client.reading import Item
+    from exchange.client.reconciling import Told
     from exchange.model.bulletin.words import Reconciliation
     from exchange.model.codes import Codes, Lang
 
@@ -56,7 +57,8 @@ class Account(msgspec.Struct, frozen=True):
             of which period the event is.
         alike: reports that may be of one event and count as two: an officer decides.
         left: what is not counted.
-        reports: all that is counted, and what else is told of what counts.
+        reports: all that is counted, what else is told of what counts, and what is told of as
+            reconciled, of whatever period it counts.
         beside: what is only named in ``alike``: it is of a day close to the period.
         sides: by the id of the report that counts, whether both sides tell the same of an
             event that both reported.
@@ -95,8 +97,11 @@ def compute(
     Raises:
         Refusal: ``not-found``, at ``/same``: one of those is no report that stands.
     """
-    pairs = [*same]
-    counted = _counted(reports.gather(items, asked, codes, acts), asked, pairs)
+    pairs, gathered = [*same], reports.gather(items, asked, codes, acts)
+    every = _events(gathered.reports, pairs)
+    whole = [[name for r in each.reports for name in r.common] for each in every[0]]
+    told = reconciling.reconciled(items, asked, codes, pairs, whole)
+    counted = _counted(gathered, asked, every, told)
     seizures, operations = counted.seizures, counted.operations
     figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
@@ -104,16 +109,19 @@ def compute(
     arrested = [report for each in seizures if (report := seized.arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
     both = [each for each in seizures if len(each.nations) > 1]
-    whole = [[name for r in each.reports for name in r.common] for each in counted.every]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
+    figures += [
+        Figure(f"/reconciled/{n}", [e.id for e in counted.reports if _is_of(e, each)])
+        for n, each in enumerate(told)
+    ]
     content = Statistics(
         period=Period(asked.start, asked.end),
         counts=[TypeCount(name, len(each)) for name, each in counted.of_type.items()],
         drug_totals=totals,
         arrests=sum(map(seized.arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=reconciling.reconciled(items, asked, codes, pairs, whole),
+        reconciled=[each.event for each in told],
     )
     return Account(
         asked,
@@ -130,10 +138,7 @@ def compute(
 
 
 class _Counted(NamedTuple):
-    """What is of a period; ``of_type`` are the reports of it by type, where there are any.
-
-    ``every`` are the seizures of all periods.
-    """
+    """What is of a period; ``of_type`` are the reports of it by type, where there are any."""
 
     of_type: dict[str, list[Report]]
     seizures: list[Event]
@@ -142,19 +147,27 @@ class _Counted(NamedTuple):
     alike: list[Alike]
     beside: list[Report]
     left: list[Left]
-    every: list[Event]
+
+
+def _events(
+    found: Sequence[Report], pairs: Sequence[tuple[str, str]]
+) -> tuple[list[Event], list[Event]]:
+    """Return the seizures and the operations of all periods."""
+    of = [[e for e in found if e.bulletin.type == name] for name in ("szr", "opn")]
+    known = {name for each in (*of[0], *of[1]) for name in each.ids}
+    for name in (name for pair in pairs for name in pair if name not in known):
+        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
+    return doubles.events(of[0], pairs), doubles.events(of[1], pairs)
 
 
 def _counted(
-    gathered: reports.Gathered, asked: Asked, pairs: Sequence[tuple[str, str]]
+    gathered: reports.Gathered,
+    asked: Asked,
+    every: tuple[list[Event], list[Event]],
+    quoted: Sequence[Told],
 ) -> _Counted:
     """Return what is of a period: tied first, so that one event is of one period."""
     found = gathered.reports
-    of = {name: [e for e in found if e.bulletin.type == name] for name in reports.TYPES}
-    known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
-    for name in (name for pair in pairs for name in pair if name not in known):
-        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
-    every = [doubles.events(of[name], pairs) for name in ("szr", "opn")]
     seizures, operations = ([e for e in events if asked.has(_at(e))] for events in every)
     within = {each.id for each in found if asked.has(each.at)}
     told = within | {each.id for e in (*seizures, *operations) for each in e.reports}
@@ -168,6 +181,8 @@ def _counted(
         if told & {each.one, each.other}
     ]
     named = {name for each in alike for name in (each.one, each.other)}
+    told |= {each.id for each in found if any(_is_of(each, event) for event in quoted)}
+    of = {name: [e for e in found if e.bulletin.type == name] for name in reports.TYPES}
     types = {name: [e for e in each if e.id in within] for name, each in of.items()}
     return _Counted(
         {name: each for name, each in types.items() if each},
@@ -177,8 +192,12 @@ def _counted(
         alike,
         [each for each in found if each.id in named - told],
         gathered.left,
-        every[0],
     )
+
+
+def _is_of(report: Report, told: Told) -> bool:
+    """Tell whether what is told as reconciled is from a report."""
+    return not set(told.sources).isdisjoint(report.ids)
 
 
 def _at(event: Event) -> datetime:

@@ -47,13 +47,15 @@ class Source(NamedTuple):
 class Line(NamedTuple):
     """One figure: what it is of, how much, and from what.
 
-    ``quantity`` is of a drug, else None and ``n`` is the number.
+    ``quantity`` is of a drug, else None and ``n`` is the number. ``said`` is of an event that
+    both sides reported whether they agree; such a one has no number.
     """
 
     label: str
     n: int
     quantity: Quantity | None
     sources: list[Source]
+    said: str = ""
 
 
 class Double(NamedTuple):
@@ -245,3 +247,8 @@ def _lines(
     for name, n in (("arrests", content.arrests), ("operations", content.operations)):
         if n is not None:
             yield Line(codes.words("fields", name, lang), n, None, of[f"/{name}"])
+    for place, event in enumerate(content.reconciled):
+        label = f"{codes.words('fields', 'reconciled', lang)}: {event.event}"
+        said = codes.words("reconciliation", event.reconciliation, lang)
+        packages = (event.quantity and event.quantity.packages) or 0
+        yield Line(label, packages, event.quantity, of[f"/reconciled/{place}"], said)

@@ -55,6 +55,10 @@ async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Pat
         )
         assert "Contado una vez (por --same)" in said.err
         assert "412.75 kg" in said.out
+        (row,) = (e for e in said.out.splitlines() if e.startswith("Eventos conciliados: "))
+        assert "Las partes difieren; 412.75 kg" in row
+        assert "pa.senan" in row
+        assert "us.jiatfs" in row
         assert (await both.at(ASKER, *PERIOD, "--same", "x=y")).code == 1
         assert (await both.at(ASKER, "draft", "szr", *PERIOD[2:])).code == 2
         assert (await both.at(ASKER, *PERIOD, "--out", str(out))).code == 2

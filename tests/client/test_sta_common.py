@@ -159,3 +159,36 @@ def test_a_cancelled_envelope_of_which_another_stands_is_told():
     assert left([act]) == [(first.header.id, "envelope")]
     assert left([]) == left([[first.header.id]]) == []
     assert left([act], [*items, cancels(4, second)]) == []
+
+
+def test_what_is_told_as_reconciled_narrows_the_marking_whatever_period_it_counts_in():
+    end = DAY.replace(month=12, day=31, hour=23, minute=30)
+    green = msgspec.structs.replace(GREEN, releasable_to=["PAN", "USA"])
+    red = msgspec.structs.replace(RED, releasable_to=["PAN", "USA"])
+    ours = szr(1, "EX-9", at=end, value=1.0, header={"marking": green})
+    content = msgspec.structs.replace(ours.bulletin.content, drugs=[])
+    ours = msgspec.structs.replace(
+        ours, bulletin=msgspec.structs.replace(ours.bulletin, content=content)
+    )
+    refs = {"refs": [Reference("answers", ours.header.id, ours.digest)]}
+    header = {"marking": red} | refs | SOONER
+    theirs = szr(2, "EX-9", WATCH, at=end + timedelta(hours=1), **FIELD, header=header)
+    # What never crossed has it counted in the next half-year.
+    header = {"marking": green} | refs | HOME
+    home = szr(3, "EX-9", DESK, at=end + timedelta(hours=2), value=10.0, header=header)
+    account, later = (
+        statistics.compute([ours, theirs, home], each, CODES) for each in (ASKED, AFTER)
+    )
+    (told,) = account.content.reconciled
+    assert (told.quantity.packages, account.content.drug_totals) == (34, [])
+    assert (later.content.reconciled, len(later.content.drug_totals)) == ([], 1)
+    assert account.marking == red
+    both = [ours.header.id, theirs.header.id]
+    assert [each.id for each in account.reports] == both
+    assert {each.at: each.bulletins for each in account.figures}["/reconciled/0"] == both
+    # So does an envelope at home of what crossed in another.
+    red_at_home = resent(4, ours, marking=red, **HOME)
+    green_too = msgspec.structs.replace(
+        theirs, header=msgspec.structs.replace(theirs.header, marking=green)
+    )
+    assert computed([ours, red_at_home, green_too]).marking == red

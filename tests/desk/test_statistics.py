@@ -53,6 +53,10 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         (once,) = re.findall(r'href="/en(/statistics\?[^"]*same=[^"]*)"', page)
         page = html.unescape(await desk.get(once))
         assert "so you decided · The sides differ" in page
+        assert re.search(
+            r"<td>Reconciled events: (EX-1|US-77)</td>\s*<td>The sides differ · [\d.,]+ kg",
+            page,
+        )
         (write,) = re.findall(r'href="/en(/compose/sta\?[^"]*)"', page)
         form = html.unescape(await desk.get(write))
         # Both had the same moment of issue: by digest one of them counts, never the sum.
