@@ -15,6 +15,7 @@ from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.client import statistics
 from exchange.client.reports import Asked
+from exchange.render import values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,7 +210,7 @@ def _much(session: Session, quantity: Quantity) -> str:
     if quantity.value is None:
         bundles = "bultos" if lang == "es" else "packages"
         return f"{quantity.packages} {bundles}, {count}"
-    return f"{quantity.value:g} {quantity.unit}, {count}"
+    return f"{values.number(quantity.value)} {quantity.unit}, {count}"
 
 
 def _show_doubles(session: Session, account: Account) -> None:
@@ -244,7 +245,7 @@ def _show_open(session: Session, account: Account) -> None:
     for pair in account.alike:
         one, other = named[pair.one], named[pair.other]
         both = f"{_name(one)}, {_name(other)}"
-        apart = "" if pair.km is None else f", {pair.km:g} km"
+        apart = "" if pair.km is None else f", {values.number(pair.km)} km"
         how = f"--same {pair.one}={pair.other}"
         line = (
             f"Parecidos, contados como dos: {both}{apart}. Si son uno: {how}"

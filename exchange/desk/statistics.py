@@ -18,6 +18,7 @@ from exchange.desk.agenda import href
 from exchange.desk.kept_drafts import Counted
 from exchange.errors import Code, Refusal
 from exchange.model.identity import digest
+from exchange.render import values
 from exchange.web import frame
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ class Line(NamedTuple):
     quantity: Quantity | None
     sources: list[Source]
     said: str = ""
+
+    @property
+    def amount(self) -> str:
+        """The quantity's value, with all its digits; empty where it has none."""
+        value = None if self.quantity is None else self.quantity.value
+        return "" if value is None else values.number(value)
 
 
 class Double(NamedTuple):
@@ -220,7 +227,7 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
         alike=[
             Pair(
                 [known[each.one], known[each.other]],
-                "" if each.km is None else f"{each.km:g}",
+                "" if each.km is None else values.number(each.km),
                 f"{again}&{urlencode({'same': f'{each.one}={each.other}'})}",
             )
             for each in made.alike

@@ -17,7 +17,7 @@ PERIOD = ("draft", "sta", "--from", "2026-07-01", "--to", "2026-12-31")
 
 async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Path, monkeypatch):
     async with desks(tmp_path, monkeypatch) as both:
-        theirs = both.draft("szr-2.en.toml", OPS)
+        theirs = both.draft("szr-2.en.toml", OPS, **{"412.75": "58123.45"})
         await both.json(ASKED, "post", theirs, "--yes")
         # Ours is of the same event and weight, and counts arrests.
         ours = both.draft("szr-1.es.toml", WATCH)
@@ -29,7 +29,7 @@ async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Pat
         assert content["counts"] == [{"type": "szr", "n": 2}]
         amounts = [each["quantity"] for each in content["drug_totals"]]
         assert [(e.get("value"), e.get("packages")) for e in amounts] == [
-            (None, 34), (412.75, None),
+            (None, 34), (58123.45, None),
         ]  # fmt: skip
         assert (content["arrests"], told["alike"], told["doubles"]) == (4, [], [])
         by_id = {each["id"]: each["origin"] for each in told["sources"]}
@@ -49,14 +49,15 @@ async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Pat
             "differs"
         )
         assert [each["quantity"]["value"] for each in
-                there["draft"]["bulletin"]["content"]["drug_totals"]] == [412.75]  # fmt: skip
+                there["draft"]["bulletin"]["content"]["drug_totals"]] == [58123.45]  # fmt: skip
         said = await both.at(
             ASKED, "--lang", "es", *PERIOD, "--same", f"{one}={other}", "--out", f"{out}2"
         )
         assert "Contado una vez (por --same)" in said.err
-        assert "412.75 kg" in said.out
+        # Whoever looks the table over needs all the digits that the draft has.
+        assert "58,123.45 kg" in said.out
         (row,) = (e for e in said.out.splitlines() if e.startswith("Eventos conciliados: "))
-        assert "Las partes difieren; 412.75 kg" in row
+        assert "Las partes difieren; 58,123.45 kg" in row
         assert "pa.senan" in row
         assert "us.jiatfs" in row
         assert (await both.at(ASKER, *PERIOD, "--same", "x=y")).code == 1
