@@ -10,11 +10,13 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import away, output, world
+from exchange.cli import away, output, progress, world
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
-from exchange.client import statistics
+from exchange.client import sources, statistics
 from exchange.client.reports import Asked
+from exchange.client.sources import Mail
+from exchange.client.transport import is_away
 from exchange.render import values
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ def run(session: Session, wanted: Wanted) -> None:
             f"Written: {where}. Look it over, then: exchange check {where}",
         )
     away.conclude(made.as_of, session)
+    why = made.account.unasked.why
+    if why is not None and is_away(why):
+        away.leave(session)
 
 
 async def _make(session: Session, wanted: Wanted) -> _Made:
@@ -107,9 +112,11 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         view = agency.trust.newest
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
-        items = [*shown.items, *Ours(agency, world.codes()).items()]
-        acts = agency.separating.together()
-        account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same), acts)
+        mail = Mail(shown.items, Ours(agency, world.codes()).items, shown.away)
+        found = await sources.gather(agency, mail, asked, progress.counted(session))
+        acts, pairs = agency.separating.together(), _pairs(wanted.same)
+        account = statistics.compute(found.items, asked, world.codes(), pairs, acts)
+        account = msgspec.structs.replace(account, unasked=found.unasked)
         draft = {
             "post": _post(agency, view, account),
             "bulletin": statistics.bulletin(account, session.lang),
@@ -145,6 +152,7 @@ def _post(agency: Agency, view: View, account: Account) -> dict[str, Any]:
 
 
 def _values(account: Account) -> dict[str, Any]:
+    why = account.unasked.why
     return {
         "status": account.asked.status,
         "figures": msgspec.to_builtins(account.figures),
@@ -160,6 +168,8 @@ def _values(account: Account) -> dict[str, Any]:
              "origin": each.item.header.origin, "why": each.why}
             for each in account.left
         ],
+        "unasked": [*account.unasked.ids],
+        "unasked_why": None if why is None else output.problem(why),
     }  # fmt: skip
 
 
@@ -257,3 +267,20 @@ def _show_open(session: Session, account: Account) -> None:
         why, header = _WHY[session.lang][each.why], each.item.header
         begin = "Sin contar" if spanish else "Not counted"
         click.echo(f"{begin}: {each.item.index} {header.origin} {header.id}: {why}", err=True)
+    _show_unasked(session, account)
+
+
+def _show_unasked(session: Session, account: Account) -> None:
+    """Say on stderr of how many nobody knows what else bears on them, and why."""
+    n, error = len(account.unasked.ids), account.unasked.why
+    if not n:
+        return
+    why = "" if error is None else f" {output.problem(error)[session.lang]['what']}"
+    line = (
+        f"¡Atención! De {n} de lo enviado desde aquí no se sabe si en otra máquina o un colega"
+        f" lo corrigió o canceló: cuenta como consta aquí.{why}"
+        if session.lang == "es"
+        else f"Note! Of {n} posted from here it is not known whether they were corrected or"
+        f" cancelled from another machine or by a colleague: they count as they are here.{why}"
+    )
+    click.echo(line, err=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from exchange.client.reading import Item
     from exchange.client.reconciling import Told
+    from exchange.errors import ExchangeError
     from exchange.model.bulletin.words import Reconciliation
     from exchange.model.codes import Codes, Lang
 
@@ -44,6 +45,16 @@ class Figure(msgspec.Struct, frozen=True):
 
     at: str
     bulletins: list[str]
+
+
+class Unasked(NamedTuple):
+    """Ids of what was posted from here, of which nobody knows what else bears on it; and why.
+
+    ``why`` is None where the node does not tell of such, or was asked of enough.
+    """
+
+    ids: Sequence[str] = ()
+    why: ExchangeError | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -64,6 +75,7 @@ class Account(msgspec.Struct, frozen=True):
             event that both reported.
         marking: the narrowest of all markings of ``reports``, its nations none where no nation
             may have all of it; None where nothing is counted.
+        unasked: what may have been corrected or cancelled elsewhere, and counts as it is here.
     """
 
     asked: Asked
@@ -76,6 +88,7 @@ class Account(msgspec.Struct, frozen=True):
     beside: list[Report]
     sides: dict[str, Reconciliation]
     marking: Marking | None
+    unasked: Unasked = Unasked()
 
 
 def compute(

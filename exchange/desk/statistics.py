@@ -11,9 +11,11 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from multidict import MultiDict
 
-from exchange.client import statistics
+from exchange.client import sources, statistics
 from exchange.client.reports import Asked
-from exchange.desk import addressing, composing, owing
+from exchange.client.sources import Mail
+from exchange.client.transport import is_away
+from exchange.desk import addressing, composing, telling
 from exchange.desk.agenda import href
 from exchange.desk.kept_drafts import Counted
 from exchange.errors import Code, Refusal
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
+    from exchange.client.sources import Sources
     from exchange.client.statistics import Account
     from exchange.desk.station import Station
     from exchange.model.bulletin.blocks import Quantity
@@ -88,12 +91,18 @@ class Pair(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An account as a page shows it; ``left`` with the code of why."""
+    """An account as a page shows it; ``left`` with the code of why.
+
+    ``unasked`` is of how many of ours nobody knows what else bears on them, ``why`` in words
+    as far as that is known.
+    """
 
     lines: list[Line]
     doubles: list[Double]
     alike: list[Pair]
     left: list[tuple[Source, str]]
+    unasked: int
+    why: str
 
 
 class Recount(NamedTuple):
@@ -147,7 +156,8 @@ def _said(query: MultiMapping[str]) -> list[tuple[str, str]]:
 async def account(station: Station, query: MultiMapping[str]) -> Account:
     """Return the account that an address asks for: of which days, and what is the same.
 
-    What is held is looked up here, and counted beside: hundreds of pairs take a while.
+    The node is asked what else bears on what is ours. What is held is looked up here, and
+    counted beside: hundreds of pairs take a while.
 
     Raises:
         Refusal: ``wrong-value`` or ``not-found``.
@@ -160,9 +170,21 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
         if not is_pair:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
-    items, codes = owing.everything(station), station.codes
-    acts = station.agency.separating.together()
-    return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs, acts)
+    found = await _sources(station, asked)
+    acts, codes = station.agency.separating.together(), station.codes
+    made = await asyncio.to_thread(statistics.compute, found.items, asked, codes, pairs, acts)
+    return msgspec.structs.replace(made, unasked=found.unasked)
+
+
+async def _sources(station: Station, asked: Asked) -> Sources:
+    trouble, before = station.trouble, len(station.ours.posted())
+    away = trouble if trouble is not None and is_away(trouble) else None
+    mail = Mail(station.shelf.items(), station.ours.items, away)
+    found = await sources.gather(station.agency, mail, asked)
+    if len(station.ours.posted()) > before:
+        # What was taken in may have cancelled something, whose text is not to stay in memory.
+        station.ours.drop()
+    return found
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:
@@ -233,6 +255,8 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
             for each in made.alike
         ],
         left=[(_source(station, each.item), each.why) for each in made.left],
+        unasked=len(made.unasked.ids),
+        why=telling.why(made.unasked.why, lang, codes),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
+from exchange.cli import output
+from exchange.cli.home import Home
 from tests.builders import OPS, WATCH
-from tests.cli.boarding import ASKED, ASKER, desks
+from tests.cli.boarding import ASKED, ASKER, Desks, desks
 from tests.link.asking import step
 
 if TYPE_CHECKING:
@@ -63,3 +66,32 @@ async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Pat
         assert (await both.at(ASKER, *PERIOD, "--same", "x=y")).code == 1
         assert (await both.at(ASKER, "draft", "szr", *PERIOD[2:])).code == 2
         assert (await both.at(ASKER, *PERIOD, "--out", str(out))).code == 2
+
+
+async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is_said(
+    tmp_path: Path, monkeypatch
+):
+    async with desks(tmp_path, monkeypatch) as both:
+        ours = both.draft("szr-1.es.toml", WATCH)
+        posted = await both.json(ASKER, "post", ours, "--yes")
+        told = await both.json(ASKER, *PERIOD)
+        assert (len(told["sources"]), told["unasked"], told["unasked_why"]) == (1, [], None)
+        two, cut = (Desks(both.both, tmp_path / name) for name in ("two", "cut"))
+        for each in (two, cut):
+            shutil.copytree(tmp_path / "home", each.folder / "home")
+        gone = two.draft("can-2.en.toml", WATCH)
+        words = ("post", gone, "--target", posted["id"], "--yes")
+        assert (await two.at(ASKER, *words)).code == 0
+        told = await both.json(ASKER, *PERIOD)
+        assert (told["sources"], told["not_counted"], told["unasked"]) == ([], [], [])
+        # A third machine, that cannot reach the node, does not know of it: and says so.
+        context = Home(cut.folder / "home").current(ASKER)
+        context.move("https://127.0.0.1:9", context.profile().certificate)
+        ran = await cut.at(ASKER, *PERIOD, "--json")
+        assert (ran.code, len(ran.json["sources"])) == (output.EXIT_AWAY, 1)
+        assert (ran.json["unasked"], ran.json["unasked_why"]["code"]) == (
+            [posted["id"]],
+            "node-unreachable",
+        )
+        for lang, said in (("es", "De 1 de lo enviado"), ("en", "Of 1 posted from here")):
+            assert said in (await cut.at(ASKER, "--lang", lang, *PERIOD)).err
