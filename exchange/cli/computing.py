@@ -43,6 +43,16 @@ _BY = {
            "event": "el mismo suceso", "container": "el mismo contenedor",
            "code-name": "el mismo nombre clave", "officer": "por --same"},
 }  # fmt: skip
+_UNTOLD = {
+    "en": {"apart": "Not told as reconciled: what crossed alone does not show it so in this"
+                    " period.",
+           "unnamed": "Not told as reconciled: each report of it crossed in several envelopes,"
+                      " and none may be named. Tell of it by hand, if at all."},
+    "es": {"apart": "No se dice como conciliado: solo por lo que cruzó no consta así en este"
+                    " período.",
+           "unnamed": "No se dice como conciliado: cada informe suyo cruzó en varios sobres, y"
+                      " ninguno se puede nombrar. Dígalo a mano, si acaso."},
+}  # fmt: skip
 _WHY = {
     "en": {"locked": "it cannot be opened here", "newer": "of a newer version of the language",
            "correction": "a correction of it is not here, or does not hold",
@@ -159,7 +169,8 @@ def _values(account: Account) -> dict[str, Any]:
         "sources": [_source(each) for each in account.reports],
         "doubles": [
             {"counted": each.reports[0].id, "reports": [report.id for report in each.reports],
-             "ties": msgspec.to_builtins(each.ties)}
+             "ties": msgspec.to_builtins(each.ties),
+             "untold": account.untold.get(each.reports[0].id)}
             for each in account.doubles
         ],
         "alike": msgspec.to_builtins(account.alike),
@@ -241,7 +252,9 @@ def _sides(session: Session, event: Event, account: Account) -> str:
     said = account.sides.get(event.reports[0].id)
     if said is None:
         return ""
-    return f" {world.codes().words('reconciliation', said, session.lang)}."
+    why = account.untold.get(event.reports[0].id)
+    untold = f" {_UNTOLD[session.lang][why]}" if why else ""
+    return f" {world.codes().words('reconciliation', said, session.lang)}.{untold}"
 
 
 def _name(report: Report) -> str:

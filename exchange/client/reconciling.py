@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 
 class Told(NamedTuple):
-    """What a STA tells of one event, and the ids of the envelopes that it is from."""
+    """What a STA tells of one event, and the ids of the envelopes that it is from.
 
-    event: ReconciledEvent
+    ``event`` is None where none of them may be named: the language has no event without.
+    """
+
+    event: ReconciledEvent | None
     sources: list[str]
 
 
@@ -40,7 +43,7 @@ def reconciled(
     pairs: Iterable[tuple[str, str]],
     whole: Sequence[Collection[str]],
 ) -> list[Told]:
-    """Return each event of a period of which each nation told the other.
+    """Return each event of a period of which each nation told the other, named or not.
 
     Of which period it is, what crossed says, as on the other side: a report at home may count
     it in another.
@@ -65,10 +68,9 @@ def reconciled(
     of_period = [each for each in events if asked.has(each.reports[0].at)]
     both = [each for each in of_period if len(each.nations) > 1]
     return [
-        Told(_reconciled(each, named), _ids(each))
+        Told(_reconciled(each, named) if (named := _named(each)) else None, _ids(each))
         for each in both
         if any(ids.issuperset(_ids(each)) for ids in map(frozenset, whole))
-        and (named := _named(each))
     ]
 
 

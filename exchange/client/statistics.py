@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 # An operation that only was to be is none.
 _TOOK_PLACE: Final = frozenset({"under-way", "ended"})
 _STRICTEST: Final = ("red", "amber+strict", "amber", "green", "clear")
+
+
+# Why an event that both sides reported is not told as reconciled: what crossed does not show it
+# so, or as of another period; or none may be named, as each crossed in several envelopes.
+Untold = Literal["apart", "unnamed"]
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -73,6 +78,7 @@ class Account(msgspec.Struct, frozen=True):
         beside: what is only named in ``alike``: it is of a day close to the period.
         sides: by the id of the report that counts, whether both sides tell the same of an
             event that both reported.
+        untold: by the same, why such an event is none of those that are told as reconciled.
         marking: the narrowest of all markings of ``reports``, its nations none where no nation
             may have all of it; None where nothing is counted.
         unasked: what may have been corrected or cancelled elsewhere, and counts as it is here.
@@ -87,6 +93,7 @@ class Account(msgspec.Struct, frozen=True):
     reports: list[Report]
     beside: list[Report]
     sides: dict[str, Reconciliation]
+    untold: dict[str, Untold]
     marking: Marking | None
     unasked: Unasked = Unasked()
 
@@ -113,8 +120,9 @@ def compute(
     pairs, gathered = [*same], reports.gather(items, asked, codes, acts)
     every = _events(gathered.reports, pairs)
     whole = [[name for r in each.reports for name in r.common] for each in every[0]]
-    told = reconciling.reconciled(items, asked, codes, pairs, whole)
-    counted = _counted(gathered, asked, every, told)
+    known = reconciling.reconciled(items, asked, codes, pairs, whole)
+    told = [(each, event) for each in known if (event := each.event) is not None]
+    counted = _counted(gathered, asked, every, [each for each, _ in told])
     seizures, operations = counted.seizures, counted.operations
     figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
@@ -126,7 +134,7 @@ def compute(
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
     figures += [
         Figure(f"/reconciled/{n}", [e.id for e in counted.reports if _is_of(e, each)])
-        for n, each in enumerate(told)
+        for n, (each, _) in enumerate(told)
     ]
     content = Statistics(
         period=Period(asked.start, asked.end),
@@ -134,7 +142,7 @@ def compute(
         drug_totals=totals,
         arrests=sum(map(seized.arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=[each.event for each in told],
+        reconciled=[event for _, event in told],
     )
     return Account(
         asked,
@@ -146,6 +154,7 @@ def compute(
         counted.reports,
         counted.beside,
         {each.reports[0].id: reconciling.compared(each) for each in both},
+        {each.reports[0].id: why for each in both if (why := _untold(each, known))},
         _narrowest([mark for each in counted.reports for mark in each.markings]),
     )
 
@@ -208,9 +217,17 @@ def _counted(
     )
 
 
+def _untold(event: Event, known: Sequence[Told]) -> Untold | None:
+    """Return why an event that both sides reported is not told as reconciled; None: it is."""
+    of = [e for e in known if any(_is_of(report, e) for report in event.reports)]
+    if any(each.event is not None for each in of):
+        return None
+    return "unnamed" if of else "apart"
+
+
 def _is_of(report: Report, told: Told) -> bool:
     """Tell whether what is told as reconciled is from a report."""
-    return not set(told.sources).isdisjoint(report.ids)
+    return any(name in told.sources for name in report.ids)
 
 
 def _at(event: Event) -> datetime:

@@ -71,12 +71,14 @@ class Line(NamedTuple):
 class Double(NamedTuple):
     """Reports of one event, the one that counts first, and by what they are tied.
 
-    ``said`` is whether both sides agree; empty: only one side reported.
+    ``said`` is whether both sides agree; empty: only one side reported. ``untold`` is the code
+    of why it is not told as reconciled; empty: it is, or only one side reported.
     """
 
     reports: list[Source]
     by: list[str]
     said: str
+    untold: str
 
 
 class Pair(NamedTuple):
@@ -242,6 +244,7 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
                 [known[report.id] for report in each.reports],
                 sorted({tie.by for tie in each.ties}),
                 codes.words("reconciliation", said, lang) if said else "",
+                made.untold.get(each.reports[0].id, ""),
             )
             for each in made.doubles
             for said in [made.sides.get(each.reports[0].id)]

@@ -68,6 +68,22 @@ async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Pat
         assert (await both.at(ASKER, *PERIOD, "--out", str(out))).code == 2
 
 
+async def test_event_that_crossed_in_several_envelopes_alone_says_that_it_is_not_told(
+    tmp_path: Path, monkeypatch
+):
+    async with desks(tmp_path, monkeypatch) as both:
+        for who, to in ((ASKER, WATCH), (ASKED, OPS)):
+            draft = both.draft("szr-2.en.toml", to)
+            for _ in range(2):
+                await both.json(who, "post", draft, "--yes")
+        await step(both.both)
+        told = await both.json(ASKER, *PERIOD)
+        assert [each["untold"] for each in told["doubles"]] == ["unnamed"]
+        assert "reconciled" not in told["draft"]["bulletin"]["content"]
+        for lang, said in (("es", "ninguno se puede nombrar"), ("en", "none may be named")):
+            assert said in (await both.at(ASKER, "--lang", lang, *PERIOD)).err
+
+
 async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is_said(
     tmp_path: Path, monkeypatch
 ):

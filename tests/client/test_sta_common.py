@@ -100,6 +100,24 @@ def test_of_two_that_crossed_none_is_named_to_the_readers_of_the_other():
     assert (told.bulletins, told.reconciliation) == ([theirs.header.id], "agreed")
 
 
+def test_an_event_that_is_not_told_as_reconciled_says_why():
+    ours, theirs = szr(1, "EX-1", value=10.0), szr(2, "EX-1", WATCH, value=10.0)
+    both = [ours, theirs, resent(3, ours)]
+    assert computed(both).untold == {}
+    # Each in two envelopes, and no reader of one is to learn of the other.
+    account = computed([*both, resent(4, theirs)])
+    (event,) = account.doubles
+    assert (account.content.reconciled, account.sides) == ([], {event.reports[0].id: "agreed"})
+    assert account.untold == {event.reports[0].id: "unnamed"}
+    assert account.content.drug_totals[0].quantity.value == 10.0
+    assert not any(each.at.startswith("/reconciled") for each in account.figures)
+    # What stayed at home is told of to nobody.
+    account = computed([szr(1, "EX-1", value=10.0, header=HOME), theirs])
+    assert [*account.untold.values()] == ["apart"]
+    # Nor what one side alone reported: of that nothing is to be said.
+    assert computed([ours, szr(5, "EX-1", DESK, value=10.0)]).untold == {}
+
+
 def named(items, same=()):
     return [{*each.bulletins} for each in computed(items, same).content.reconciled]
 

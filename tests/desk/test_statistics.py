@@ -122,6 +122,18 @@ async def test_kept_draft_of_figures_says_when_their_sources_came_out_otherwise(
             assert 'value="812.5"' in page
 
 
+async def test_event_that_crossed_in_several_envelopes_alone_says_that_it_is_not_told(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        for line, to in ((desk.sender, WATCH), (desk.line, OPS)):
+            for _ in range(2):
+                await line.post(await line.prepare(seizure(to, "EX-1", 800.0)))
+        await desk.hear()
+        page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
+        assert "Both sides agree · not told as reconciled: each report of it crossed" in page
+        assert "Reconciled events" not in page
+        assert "800 kg" in page
+
+
 async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is_said(tmp_path):
     async with desked(tmp_path, pages=True) as desk:
         ours = await desk.line.prepare(seizure(OPS, "US-77", 800.0))
