@@ -10,11 +10,14 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import away, output, world
+from exchange.cli import away, output, progress, world
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
-from exchange.client import statistics
+from exchange.client import sources, statistics
 from exchange.client.reports import Asked
+from exchange.client.sources import Mail
+from exchange.client.transport import is_away
+from exchange.render import values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +42,16 @@ _BY = {
     "es": {"reference": "uno nombra al otro", "case": "el mismo caso de abordaje",
            "event": "el mismo suceso", "container": "el mismo contenedor",
            "code-name": "el mismo nombre clave", "officer": "por --same"},
+}  # fmt: skip
+_UNTOLD = {
+    "en": {"apart": "Not told as reconciled: what crossed alone does not show it so in this"
+                    " period.",
+           "unnamed": "Not told as reconciled: each report of it crossed in several envelopes,"
+                      " and none may be named. Tell of it by hand, if at all."},
+    "es": {"apart": "No se dice como conciliado: solo por lo que cruzó no consta así en este"
+                    " período.",
+           "unnamed": "No se dice como conciliado: cada informe suyo cruzó en varios sobres, y"
+                      " ninguno se puede nombrar. Dígalo a mano, si acaso."},
 }  # fmt: skip
 _WHY = {
     "en": {"locked": "it cannot be opened here", "newer": "of a newer version of the language",
@@ -95,6 +108,9 @@ def run(session: Session, wanted: Wanted) -> None:
             f"Written: {where}. Look it over, then: exchange check {where}",
         )
     away.conclude(made.as_of, session)
+    why = made.account.unasked.why
+    if why is not None and is_away(why):
+        away.leave(session)
 
 
 async def _make(session: Session, wanted: Wanted) -> _Made:
@@ -106,9 +122,11 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         view = agency.trust.newest
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
-        items = [*shown.items, *Ours(agency, world.codes()).items()]
-        acts = agency.separating.together()
-        account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same), acts)
+        mail = Mail(shown.items, Ours(agency, world.codes()).items, shown.away)
+        found = await sources.gather(agency, mail, asked, progress.counted(session))
+        acts, pairs = agency.separating.together(), _pairs(wanted.same)
+        account = statistics.compute(found.items, asked, world.codes(), pairs, acts)
+        account = msgspec.structs.replace(account, unasked=found.unasked)
         draft = {
             "post": _post(agency, view, account),
             "bulletin": statistics.bulletin(account, session.lang),
@@ -144,13 +162,15 @@ def _post(agency: Agency, view: View, account: Account) -> dict[str, Any]:
 
 
 def _values(account: Account) -> dict[str, Any]:
+    why = account.unasked.why
     return {
         "status": account.asked.status,
         "figures": msgspec.to_builtins(account.figures),
         "sources": [_source(each) for each in account.reports],
         "doubles": [
             {"counted": each.reports[0].id, "reports": [report.id for report in each.reports],
-             "ties": msgspec.to_builtins(each.ties)}
+             "ties": msgspec.to_builtins(each.ties),
+             "untold": account.untold.get(each.reports[0].id)}
             for each in account.doubles
         ],
         "alike": msgspec.to_builtins(account.alike),
@@ -159,6 +179,8 @@ def _values(account: Account) -> dict[str, Any]:
              "origin": each.item.header.origin, "why": each.why}
             for each in account.left
         ],
+        "unasked": [*account.unasked.ids],
+        "unasked_why": None if why is None else output.problem(why),
     }  # fmt: skip
 
 
@@ -195,6 +217,11 @@ def _rows(session: Session, account: Account) -> list[dict[str, Any]]:
     for name, n in (("arrests", content.arrests), ("operations", content.operations)):
         if n is not None:
             rows.append((f"/{name}", codes.words("fields", name, lang), str(n)))
+    for place, event in enumerate(content.reconciled):
+        name = f"{codes.words('fields', 'reconciled', lang)}: {event.event}"
+        said = codes.words("reconciliation", event.reconciliation, lang)
+        much = "" if event.quantity is None else f"; {_much(session, event.quantity)}"
+        rows.append((f"/reconciled/{place}", name, f"{said}{much}"))
     return [{"figure": name, "value": n, "from": of[at]} for at, name, n in rows]
 
 
@@ -204,7 +231,7 @@ def _much(session: Session, quantity: Quantity) -> str:
     if quantity.value is None:
         bundles = "bultos" if lang == "es" else "packages"
         return f"{quantity.packages} {bundles}, {count}"
-    return f"{quantity.value:g} {quantity.unit}, {count}"
+    return f"{values.number(quantity.value)} {quantity.unit}, {count}"
 
 
 def _show_doubles(session: Session, account: Account) -> None:
@@ -225,7 +252,9 @@ def _sides(session: Session, event: Event, account: Account) -> str:
     said = account.sides.get(event.reports[0].id)
     if said is None:
         return ""
-    return f" {world.codes().words('reconciliation', said, session.lang)}."
+    why = account.untold.get(event.reports[0].id)
+    untold = f" {_UNTOLD[session.lang][why]}" if why else ""
+    return f" {world.codes().words('reconciliation', said, session.lang)}.{untold}"
 
 
 def _name(report: Report) -> str:
@@ -239,7 +268,7 @@ def _show_open(session: Session, account: Account) -> None:
     for pair in account.alike:
         one, other = named[pair.one], named[pair.other]
         both = f"{_name(one)}, {_name(other)}"
-        apart = "" if pair.km is None else f", {pair.km:g} km"
+        apart = "" if pair.km is None else f", {values.number(pair.km)} km"
         how = f"--same {pair.one}={pair.other}"
         line = (
             f"Parecidos, contados como dos: {both}{apart}. Si son uno: {how}"
@@ -251,3 +280,20 @@ def _show_open(session: Session, account: Account) -> None:
         why, header = _WHY[session.lang][each.why], each.item.header
         begin = "Sin contar" if spanish else "Not counted"
         click.echo(f"{begin}: {each.item.index} {header.origin} {header.id}: {why}", err=True)
+    _show_unasked(session, account)
+
+
+def _show_unasked(session: Session, account: Account) -> None:
+    """Say on stderr of how many nobody knows what else bears on them, and why."""
+    n, error = len(account.unasked.ids), account.unasked.why
+    if not n:
+        return
+    why = "" if error is None else f" {output.problem(error)[session.lang]['what']}"
+    line = (
+        f"¡Atención! De {n} de lo enviado desde aquí no se sabe si en otra máquina o un colega"
+        f" lo corrigió o canceló: cuenta como consta aquí.{why}"
+        if session.lang == "es"
+        else f"Note! Of {n} posted from here it is not known whether they were corrected or"
+        f" cancelled from another machine or by a colleague: they count as they are here.{why}"
+    )
+    click.echo(line, err=True)

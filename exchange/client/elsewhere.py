@@ -35,11 +35,13 @@ class Learnt(NamedTuple):
         fresh: the ids of what was not here before.
         colleagues: by id, the entries of what colleagues corrected in it: the node's word.
         is_whole: all was asked for, and is here.
+        is_told: the node tells of such things, and knew each that it was asked of.
     """
 
     fresh: list[str]
     colleagues: Mapping[str, Sequence[int]]
     is_whole: bool = True
+    is_told: bool = True
 
 
 NOTHING = Learnt([], {})
@@ -58,11 +60,14 @@ async def learn(agency: Agency, identity: str) -> Learnt:
     Raises:
         Fault: the node is away, or what it gives does not hold: nothing of that is kept.
     """
-    asked, fresh, is_whole = [identity], list[str](), True
+    asked, fresh, is_whole, is_told = [identity], list[str](), True, True
     colleagues: dict[str, list[int]] = {}
     # It grows as it is gone through; digests cannot run in a circle.
     for each in asked:
         told = await _bearing(agency, each)
+        if told is None:
+            is_told = False
+            continue
         colleagues[each] = told.corrected_by_colleagues
         for name in told.ids:
             if await _taken_in(agency, name, each):
@@ -72,8 +77,8 @@ async def learn(agency: Agency, identity: str) -> Learnt:
             if of is not None and of.header.verb == "correct" and name not in asked:
                 asked.append(name)
         if len(asked) > MAX_ASKED:
-            return Learnt(fresh, colleagues, is_whole=False)
-    return Learnt(fresh, colleagues, is_whole)
+            return Learnt(fresh, colleagues, False, is_told)
+    return Learnt(fresh, colleagues, is_whole, is_told)
 
 
 async def _taken_in(agency: Agency, name: str, of: str) -> bool:
@@ -126,10 +131,10 @@ async def learn_withdrawn(agency: Agency, items: Sequence[Item]) -> None:
             await learn(agency, each.header.id)
 
 
-async def _bearing(agency: Agency, identity: str) -> wire.Bearing:
+async def _bearing(agency: Agency, identity: str) -> wire.Bearing | None:
     try:
         return await agency.transport.get_as(wire.Bearing, f"/v1/posted/{identity}/bearing")
     except Refusal as refusal:
         if refusal.code is Code.NOT_FOUND:
-            return wire.Bearing([])
+            return None
         raise

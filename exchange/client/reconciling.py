@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.client import doubles, reports
 from exchange.client.reading import Delivered
@@ -26,14 +26,27 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
 
 
+class Told(NamedTuple):
+    """What a STA tells of one event, and the ids of the envelopes that it is from.
+
+    ``event`` is None where none of them may be named: the language has no event without.
+    """
+
+    event: ReconciledEvent | None
+    sources: list[str]
+
+
 def reconciled(
     items: Sequence[Item],
     asked: Asked,
     codes: Codes,
     pairs: Iterable[tuple[str, str]],
     whole: Sequence[Collection[str]],
-) -> list[ReconciledEvent]:
-    """Return each event of a period of which each nation told the other.
+) -> list[Told]:
+    """Return each event of a period of which each nation told the other, named or not.
+
+    Of which period it is, what crossed says, as on the other side: a report at home may count
+    it in another.
 
     Args:
         items: all that is held.
@@ -55,10 +68,9 @@ def reconciled(
     of_period = [each for each in events if asked.has(each.reports[0].at)]
     both = [each for each in of_period if len(each.nations) > 1]
     return [
-        _reconciled(each, named)
+        Told(_reconciled(each, named) if (named := _named(each)) else None, _ids(each))
         for each in both
         if any(ids.issuperset(_ids(each)) for ids in map(frozenset, whole))
-        and (named := _named(each))
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exchange.client.reading import Item
+    from exchange.client.reconciling import Told
+    from exchange.errors import ExchangeError
     from exchange.model.bulletin.words import Reconciliation
     from exchange.model.codes import Codes, Lang
 
@@ -38,11 +40,26 @@ _TOOK_PLACE: Final = frozenset({"under-way", "ended"})
 _STRICTEST: Final = ("red", "amber+strict", "amber", "green", "clear")
 
 
+# Why an event that both sides reported is not told as reconciled: what crossed does not show it
+# so, or as of another period; or none may be named, as each crossed in several envelopes.
+Untold = Literal["apart", "unnamed"]
+
+
 class Figure(msgspec.Struct, frozen=True):
     """Where a figure stands in the content, as a JSON pointer, and the ids it is from."""
 
     at: str
     bulletins: list[str]
+
+
+class Unasked(NamedTuple):
+    """Ids of what was posted from here, of which nobody knows what else bears on it; and why.
+
+    ``why`` is None where the node does not tell of such, or was asked of enough.
+    """
+
+    ids: Sequence[str] = ()
+    why: ExchangeError | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -56,12 +73,15 @@ class Account(msgspec.Struct, frozen=True):
             of which period the event is.
         alike: reports that may be of one event and count as two: an officer decides.
         left: what is not counted.
-        reports: all that is counted, and what else is told of what counts.
+        reports: all that is counted, what else is told of what counts, and what is told of as
+            reconciled, of whatever period it counts.
         beside: what is only named in ``alike``: it is of a day close to the period.
         sides: by the id of the report that counts, whether both sides tell the same of an
             event that both reported.
+        untold: by the same, why such an event is none of those that are told as reconciled.
         marking: the narrowest of all markings of ``reports``, its nations none where no nation
             may have all of it; None where nothing is counted.
+        unasked: what may have been corrected or cancelled elsewhere, and counts as it is here.
     """
 
     asked: Asked
@@ -73,7 +93,9 @@ class Account(msgspec.Struct, frozen=True):
     reports: list[Report]
     beside: list[Report]
     sides: dict[str, Reconciliation]
+    untold: dict[str, Untold]
     marking: Marking | None
+    unasked: Unasked = Unasked()
 
 
 def compute(
@@ -95,8 +117,12 @@ def compute(
     Raises:
         Refusal: ``not-found``, at ``/same``: one of those is no report that stands.
     """
-    pairs = [*same]
-    counted = _counted(reports.gather(items, asked, codes, acts), asked, pairs)
+    pairs, gathered = [*same], reports.gather(items, asked, codes, acts)
+    every = _events(gathered.reports, pairs)
+    whole = [[name for r in each.reports for name in r.common] for each in every[0]]
+    known = reconciling.reconciled(items, asked, codes, pairs, whole)
+    told = [(each, event) for each in known if (event := each.event) is not None]
+    counted = _counted(gathered, asked, every, [each for each, _ in told])
     seizures, operations = counted.seizures, counted.operations
     figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
@@ -104,16 +130,19 @@ def compute(
     arrested = [report for each in seizures if (report := seized.arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
     both = [each for each in seizures if len(each.nations) > 1]
-    whole = [[name for r in each.reports for name in r.common] for each in counted.every]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
+    figures += [
+        Figure(f"/reconciled/{n}", [e.id for e in counted.reports if _is_of(e, each)])
+        for n, (each, _) in enumerate(told)
+    ]
     content = Statistics(
         period=Period(asked.start, asked.end),
         counts=[TypeCount(name, len(each)) for name, each in counted.of_type.items()],
         drug_totals=totals,
         arrests=sum(map(seized.arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=reconciling.reconciled(items, asked, codes, pairs, whole),
+        reconciled=[event for _, event in told],
     )
     return Account(
         asked,
@@ -125,15 +154,13 @@ def compute(
         counted.reports,
         counted.beside,
         {each.reports[0].id: reconciling.compared(each) for each in both},
+        {each.reports[0].id: why for each in both if (why := _untold(each, known))},
         _narrowest([mark for each in counted.reports for mark in each.markings]),
     )
 
 
 class _Counted(NamedTuple):
-    """What is of a period; ``of_type`` are the reports of it by type, where there are any.
-
-    ``every`` are the seizures of all periods.
-    """
+    """What is of a period; ``of_type`` are the reports of it by type, where there are any."""
 
     of_type: dict[str, list[Report]]
     seizures: list[Event]
@@ -142,19 +169,27 @@ class _Counted(NamedTuple):
     alike: list[Alike]
     beside: list[Report]
     left: list[Left]
-    every: list[Event]
+
+
+def _events(
+    found: Sequence[Report], pairs: Sequence[tuple[str, str]]
+) -> tuple[list[Event], list[Event]]:
+    """Return the seizures and the operations of all periods."""
+    of = [[e for e in found if e.bulletin.type == name] for name in ("szr", "opn")]
+    known = {name for each in (*of[0], *of[1]) for name in each.ids}
+    for name in (name for pair in pairs for name in pair if name not in known):
+        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
+    return doubles.events(of[0], pairs), doubles.events(of[1], pairs)
 
 
 def _counted(
-    gathered: reports.Gathered, asked: Asked, pairs: Sequence[tuple[str, str]]
+    gathered: reports.Gathered,
+    asked: Asked,
+    every: tuple[list[Event], list[Event]],
+    quoted: Sequence[Told],
 ) -> _Counted:
     """Return what is of a period: tied first, so that one event is of one period."""
     found = gathered.reports
-    of = {name: [e for e in found if e.bulletin.type == name] for name in reports.TYPES}
-    known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
-    for name in (name for pair in pairs for name in pair if name not in known):
-        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
-    every = [doubles.events(of[name], pairs) for name in ("szr", "opn")]
     seizures, operations = ([e for e in events if asked.has(_at(e))] for events in every)
     within = {each.id for each in found if asked.has(each.at)}
     told = within | {each.id for e in (*seizures, *operations) for each in e.reports}
@@ -168,6 +203,8 @@ def _counted(
         if told & {each.one, each.other}
     ]
     named = {name for each in alike for name in (each.one, each.other)}
+    told |= {each.id for each in found if any(_is_of(each, event) for event in quoted)}
+    of = {name: [e for e in found if e.bulletin.type == name] for name in reports.TYPES}
     types = {name: [e for e in each if e.id in within] for name, each in of.items()}
     return _Counted(
         {name: each for name, each in types.items() if each},
@@ -177,8 +214,20 @@ def _counted(
         alike,
         [each for each in found if each.id in named - told],
         gathered.left,
-        every[0],
     )
+
+
+def _untold(event: Event, known: Sequence[Told]) -> Untold | None:
+    """Return why an event that both sides reported is not told as reconciled; None: it is."""
+    of = [e for e in known if any(_is_of(report, e) for report in event.reports)]
+    if any(each.event is not None for each in of):
+        return None
+    return "unnamed" if of else "apart"
+
+
+def _is_of(report: Report, told: Told) -> bool:
+    """Tell whether what is told as reconciled is from a report."""
+    return any(name in told.sources for name in report.ids)
 
 
 def _at(event: Event) -> datetime:

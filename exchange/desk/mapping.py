@@ -19,6 +19,7 @@ from exchange.desk.shelf import BANDS, Asked
 from exchange.errors import Refusal
 from exchange.model.bulletin import TYPES
 from exchange.model.bulletin.blocks import LineString, Point, Polygon
+from exchange.render import values
 from exchange.web import frame, marks, region
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _sign(n: int, row: Row, of: tuple[Place, Mark], lang: Lang, codes: Codes) ->
         kind=kind,
         first=position.told(first, west),
         last=position.told(last, west),
-        accuracy_m="" if place.accuracy_m is None else f"{place.accuracy_m:g}",
+        accuracy_m="" if place.accuracy_m is None else values.number(place.accuracy_m),
         mark=made,
     )
 

@@ -11,13 +11,16 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from multidict import MultiDict
 
-from exchange.client import statistics
+from exchange.client import sources, statistics
 from exchange.client.reports import Asked
-from exchange.desk import addressing, composing, owing
+from exchange.client.sources import Mail
+from exchange.client.transport import is_away
+from exchange.desk import addressing, composing, telling
 from exchange.desk.agenda import href
 from exchange.desk.kept_drafts import Counted
 from exchange.errors import Code, Refusal
 from exchange.model.identity import digest
+from exchange.render import values
 from exchange.web import frame
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
+    from exchange.client.sources import Sources
     from exchange.client.statistics import Account
     from exchange.desk.station import Station
     from exchange.model.bulletin.blocks import Quantity
@@ -47,24 +51,34 @@ class Source(NamedTuple):
 class Line(NamedTuple):
     """One figure: what it is of, how much, and from what.
 
-    ``quantity`` is of a drug, else None and ``n`` is the number.
+    ``quantity`` is of a drug, else None and ``n`` is the number. ``said`` is of an event that
+    both sides reported whether they agree; such a one has no number.
     """
 
     label: str
     n: int
     quantity: Quantity | None
     sources: list[Source]
+    said: str = ""
+
+    @property
+    def amount(self) -> str:
+        """The quantity's value, with all its digits; empty where it has none."""
+        value = None if self.quantity is None else self.quantity.value
+        return "" if value is None else values.number(value)
 
 
 class Double(NamedTuple):
     """Reports of one event, the one that counts first, and by what they are tied.
 
-    ``said`` is whether both sides agree; empty: only one side reported.
+    ``said`` is whether both sides agree; empty: only one side reported. ``untold`` is the code
+    of why it is not told as reconciled; empty: it is, or only one side reported.
     """
 
     reports: list[Source]
     by: list[str]
     said: str
+    untold: str
 
 
 class Pair(NamedTuple):
@@ -79,12 +93,18 @@ class Pair(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An account as a page shows it; ``left`` with the code of why."""
+    """An account as a page shows it; ``left`` with the code of why.
+
+    ``unasked`` is of how many of ours nobody knows what else bears on them, ``why`` in words
+    as far as that is known.
+    """
 
     lines: list[Line]
     doubles: list[Double]
     alike: list[Pair]
     left: list[tuple[Source, str]]
+    unasked: int
+    why: str
 
 
 class Recount(NamedTuple):
@@ -138,7 +158,8 @@ def _said(query: MultiMapping[str]) -> list[tuple[str, str]]:
 async def account(station: Station, query: MultiMapping[str]) -> Account:
     """Return the account that an address asks for: of which days, and what is the same.
 
-    What is held is looked up here, and counted beside: hundreds of pairs take a while.
+    The node is asked what else bears on what is ours. What is held is looked up here, and
+    counted beside: hundreds of pairs take a while.
 
     Raises:
         Refusal: ``wrong-value`` or ``not-found``.
@@ -151,9 +172,21 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
         if not is_pair:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
-    items, codes = owing.everything(station), station.codes
-    acts = station.agency.separating.together()
-    return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs, acts)
+    found = await _sources(station, asked)
+    acts, codes = station.agency.separating.together(), station.codes
+    made = await asyncio.to_thread(statistics.compute, found.items, asked, codes, pairs, acts)
+    return msgspec.structs.replace(made, unasked=found.unasked)
+
+
+async def _sources(station: Station, asked: Asked) -> Sources:
+    trouble, before = station.trouble, len(station.ours.posted())
+    away = trouble if trouble is not None and is_away(trouble) else None
+    mail = Mail(station.shelf.items(), station.ours.items, away)
+    found = await sources.gather(station.agency, mail, asked)
+    if len(station.ours.posted()) > before:
+        # What was taken in may have cancelled something, whose text is not to stay in memory.
+        station.ours.drop()
+    return found
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:
@@ -211,6 +244,7 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
                 [known[report.id] for report in each.reports],
                 sorted({tie.by for tie in each.ties}),
                 codes.words("reconciliation", said, lang) if said else "",
+                made.untold.get(each.reports[0].id, ""),
             )
             for each in made.doubles
             for said in [made.sides.get(each.reports[0].id)]
@@ -218,12 +252,14 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
         alike=[
             Pair(
                 [known[each.one], known[each.other]],
-                "" if each.km is None else f"{each.km:g}",
+                "" if each.km is None else values.number(each.km),
                 f"{again}&{urlencode({'same': f'{each.one}={each.other}'})}",
             )
             for each in made.alike
         ],
         left=[(_source(station, each.item), each.why) for each in made.left],
+        unasked=len(made.unasked.ids),
+        why=telling.why(made.unasked.why, lang, codes),
     )
 
 
@@ -245,3 +281,8 @@ def _lines(
     for name, n in (("arrests", content.arrests), ("operations", content.operations)):
         if n is not None:
             yield Line(codes.words("fields", name, lang), n, None, of[f"/{name}"])
+    for place, event in enumerate(content.reconciled):
+        label = f"{codes.words('fields', 'reconciled', lang)}: {event.event}"
+        said = codes.words("reconciliation", event.reconciliation, lang)
+        packages = (event.quantity and event.quantity.packages) or 0
+        yield Line(label, packages, event.quantity, of[f"/reconciled/{place}"], said)

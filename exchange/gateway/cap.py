@@ -18,6 +18,7 @@ from exchange.gateway.cover import banner, statement
 from exchange.model.bulletin import Voi, blocks
 from exchange.model.bulletin import shape as shapes
 from exchange.model.codes import LANGUAGES
+from exchange.render.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,7 +165,7 @@ def _shapes(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if geometry["type"] == "Polygon":
         yield "polygon", " ".join(_pair(x, y) for x, y in geometry["coordinates"][0])
     elif geometry["type"] == "Point":
-        yield "circle", f"{_pair(*geometry['coordinates'])} {radius:g}"
+        yield "circle", f"{_pair(*geometry['coordinates'])} {plain(radius)}"
     else:
         # CAP has no lines: circles around each leg's middle, wide enough to hold the leg.
         yield from (("circle", leg) for leg in _legs(geometry["coordinates"], radius))

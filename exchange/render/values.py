@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from exchange.model.bulletin.migration import SMALLEST_CELL
@@ -36,13 +37,21 @@ def is_past(text: str, now: int) -> bool:
 def number(value: float) -> str:
     """Return a number with comma between thousands and point before the fraction.
 
-    Panama and the United States both write numbers so.
+    Panama and the United States both write numbers so. Nothing is rounded, nor written as a
+    power of ten.
     """
-    if isinstance(value, int) or value.is_integer():
-        return f"{int(value):,}"
-    # repr is the shortest text that reads back as the same number: nothing is rounded.
-    whole, _, fraction = repr(value).partition(".")
-    return f"{int(whole):,}.{fraction}" if "e" not in repr(value) else repr(value)
+    return f"{_exact(value):,f}"
+
+
+def plain(value: float) -> str:
+    """Return a number for a program: as ``number``, without commas."""
+    return f"{_exact(value):f}"
+
+
+def _exact(value: float) -> Decimal:
+    whole = isinstance(value, int) or value.is_integer()
+    # repr is the shortest text that reads back as the same number.
+    return Decimal(int(value) if whole else repr(value))
 
 
 def position(longitude: float, latitude: float, lang: Lang, codes: Codes) -> str:

@@ -100,6 +100,24 @@ def test_of_two_that_crossed_none_is_named_to_the_readers_of_the_other():
     assert (told.bulletins, told.reconciliation) == ([theirs.header.id], "agreed")
 
 
+def test_an_event_that_is_not_told_as_reconciled_says_why():
+    ours, theirs = szr(1, "EX-1", value=10.0), szr(2, "EX-1", WATCH, value=10.0)
+    both = [ours, theirs, resent(3, ours)]
+    assert computed(both).untold == {}
+    # Each in two envelopes, and no reader of one is to learn of the other.
+    account = computed([*both, resent(4, theirs)])
+    (event,) = account.doubles
+    assert (account.content.reconciled, account.sides) == ([], {event.reports[0].id: "agreed"})
+    assert account.untold == {event.reports[0].id: "unnamed"}
+    assert account.content.drug_totals[0].quantity.value == 10.0
+    assert not any(each.at.startswith("/reconciled") for each in account.figures)
+    # What stayed at home is told of to nobody.
+    account = computed([szr(1, "EX-1", value=10.0, header=HOME), theirs])
+    assert [*account.untold.values()] == ["apart"]
+    # Nor what one side alone reported: of that nothing is to be said.
+    assert computed([ours, szr(5, "EX-1", DESK, value=10.0)]).untold == {}
+
+
 def named(items, same=()):
     return [{*each.bulletins} for each in computed(items, same).content.reconciled]
 
@@ -159,3 +177,36 @@ def test_a_cancelled_envelope_of_which_another_stands_is_told():
     assert left([act]) == [(first.header.id, "envelope")]
     assert left([]) == left([[first.header.id]]) == []
     assert left([act], [*items, cancels(4, second)]) == []
+
+
+def test_what_is_told_as_reconciled_narrows_the_marking_whatever_period_it_counts_in():
+    end = DAY.replace(month=12, day=31, hour=23, minute=30)
+    green = msgspec.structs.replace(GREEN, releasable_to=["PAN", "USA"])
+    red = msgspec.structs.replace(RED, releasable_to=["PAN", "USA"])
+    ours = szr(1, "EX-9", at=end, value=1.0, header={"marking": green})
+    content = msgspec.structs.replace(ours.bulletin.content, drugs=[])
+    ours = msgspec.structs.replace(
+        ours, bulletin=msgspec.structs.replace(ours.bulletin, content=content)
+    )
+    refs = {"refs": [Reference("answers", ours.header.id, ours.digest)]}
+    header = {"marking": red} | refs | SOONER
+    theirs = szr(2, "EX-9", WATCH, at=end + timedelta(hours=1), **FIELD, header=header)
+    # What never crossed has it counted in the next half-year.
+    header = {"marking": green} | refs | HOME
+    home = szr(3, "EX-9", DESK, at=end + timedelta(hours=2), value=10.0, header=header)
+    account, later = (
+        statistics.compute([ours, theirs, home], each, CODES) for each in (ASKED, AFTER)
+    )
+    (told,) = account.content.reconciled
+    assert (told.quantity.packages, account.content.drug_totals) == (34, [])
+    assert (later.content.reconciled, len(later.content.drug_totals)) == ([], 1)
+    assert account.marking == red
+    both = [ours.header.id, theirs.header.id]
+    assert [each.id for each in account.reports] == both
+    assert {each.at: each.bulletins for each in account.figures}["/reconciled/0"] == both
+    # So does an envelope at home of what crossed in another.
+    red_at_home = resent(4, ours, marking=red, **HOME)
+    green_too = msgspec.structs.replace(
+        theirs, header=msgspec.structs.replace(theirs.header, marking=green)
+    )
+    assert computed([ours, red_at_home, green_too]).marking == red

@@ -32,7 +32,7 @@ def drawn(*items, **asked):
 
 def test_signs_come_in_the_inboxs_order_with_positions_in_degrees_and_minutes():
     found = drawn(
-        seized(1, Point((-79.5, 8.25)), accuracy_m=200),
+        seized(1, Point((-79.5, 8.25)), accuracy_m=1234567.5),
         seized(2, LineString([(-80.0, 7.0), (-81.5, 6.0)]), "flash"),
         seized(3, Polygon([RING]), "immediate"),
     )
@@ -50,7 +50,7 @@ def test_signs_come_in_the_inboxs_order_with_positions_in_degrees_and_minutes():
         "06°00.000' N 081°00.000' W",
         "07°12.000' N 079°00.000' W",
     )
-    assert (point.first, point.accuracy_m) == ("08°15.000' N 079°30.000' W", "200")
+    assert (point.first, point.accuracy_m) == ("08°15.000' N 079°30.000' W", "1,234,567.5")
 
 
 def test_bounds_are_the_corners_of_any_geometry():

@@ -13,8 +13,10 @@ import pytest
 from exchange.client import statistics as counting
 from exchange.desk import beginning, compose, composing, statistics
 from exchange.desk.kept_drafts import Counted, Kept
+from exchange.errors import Code, Fault
 from tests.builders import OPS, WATCH, new_id
-from tests.client.dealing import draft
+from tests.client.dealing import agency, draft
+from tests.client.test_elsewhere import at_two
 from tests.desk.desked import desked
 from tests.model.bulletins import CODES, drafted
 
@@ -47,16 +49,20 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         await desk.hear()
         assert "/statistics" in await desk.get("/compose")
         page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
-        assert "1612.5 kg · OFFICIAL" in page
+        assert "1,612.5 kg · OFFICIAL" in page
         assert f'<a href="/en/entry/{theirs.index}">{theirs.index} pa.senan</a>' in page
         assert "Alike: yours to decide" in page
         (once,) = re.findall(r'href="/en(/statistics\?[^"]*same=[^"]*)"', page)
         page = html.unescape(await desk.get(once))
         assert "so you decided · The sides differ" in page
+        assert re.search(
+            r"<td>Reconciled events: (EX-1|US-77)</td>\s*<td>The sides differ · [\d.,]+ kg",
+            page,
+        )
         (write,) = re.findall(r'href="/en(/compose/sta\?[^"]*)"', page)
         form = html.unescape(await desk.get(write))
         # Both had the same moment of issue: by digest one of them counts, never the sum.
-        assert "1612.5" not in form
+        assert not re.search("1,?612.5", form)
         assert re.search(r'value="(812.5|800.0)"', form)
         assert "Open them and compare before you sign" in form
         # As it stands, only the posting's own choices are its author's to make.
@@ -116,6 +122,50 @@ async def test_kept_draft_of_figures_says_when_their_sources_came_out_otherwise(
             assert 'value="812.5"' in page
 
 
+async def test_event_that_crossed_in_several_envelopes_alone_says_that_it_is_not_told(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        for line, to in ((desk.sender, WATCH), (desk.line, OPS)):
+            for _ in range(2):
+                await line.post(await line.prepare(seizure(to, "EX-1", 800.0)))
+        await desk.hear()
+        page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
+        assert "Both sides agree · not told as reconciled: each report of it crossed" in page
+        assert "Reconciled events" not in page
+        assert "800 kg" in page
+
+
+async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is_said(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        ours = await desk.line.prepare(seizure(OPS, "US-77", 800.0))
+        await desk.line.post(ours)
+        page = html.unescape(await desk.get(f"/compose/sta?{PERIOD}"))
+        assert "800 kg" in page
+        assert UNKNOWN not in page
+        sent = {**dict(re.findall(FIELD, page)), "window": "EXERCISE"}
+        review = await desk.act("/compose/sta/review", **sent)
+        form = f"/compose/sta?draft={sent['draft']}"
+        async with agency(desk.door.url, tmp_path / "two", WATCH, desk.clock) as two:
+            await at_two(two, ours.header.id)
+        # The node is away: what stands is not known, here and wherever it is counted again.
+        desk.front.away()
+        for path in (f"/statistics?{PERIOD}", form, review):
+            page = html.unescape(await desk.get(path, 422 if path == review else 200))
+            assert UNKNOWN in page, path
+            assert "[unavailable]" in page
+            assert OTHERWISE not in page
+        desk.station.trouble = Fault(Code.NODE_UNREACHABLE)
+        assert "[node-unreachable]" in await desk.get(f"/statistics?{PERIOD}")
+        desk.front.back()
+        desk.station.trouble = None
+        assert OTHERWISE in await desk.get(form)
+        page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
+        assert "There is nothing to count in that period." in page
+        assert UNKNOWN not in page
+        (said,) = (e for e in desk.station.ours.items() if e.header.id == ours.header.id)
+        assert said.bulletin is None
+
+
+UNKNOWN = "It is not known of 1 bulletin posted from here whether it was corrected or cancelled"
 OTHERWISE = "What these figures and their marking were computed from says something else"
 FIELD = (
     r"<input[^>]* name=\"((?:/bulletin/|draft|changed|counted)[^\"]*)\"[^>]* value=\"([^\"]*)\""

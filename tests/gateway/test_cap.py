@@ -213,6 +213,13 @@ def test_an_area_is_latitude_first_and_in_kilometres(geometry, name, told):
     assert texts(data, name) == [*told, *told]
 
 
+@pytest.mark.parametrize(("metres", "km"), [(0.05, "0.00005"), (1234567.5, "1234.5675")])
+def test_a_radius_has_all_its_digits_and_no_exponent(metres, km):
+    data = with_place(geometry=blocks.Point((-80.5, 7.0)), accuracy_m=metres)
+    judged(alert(data))
+    assert texts(data, "circle") == [f"7.0,-80.5 {km}"] * 2
+
+
 def test_a_port_is_a_geocode_and_a_name_in_each_language():
     data = with_place(locode="PACTB", subdivision="PA-3")
     judged(alert(data))

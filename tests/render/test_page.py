@@ -207,11 +207,17 @@ def test_a_polygon_is_shown_corner_by_corner():
         (58.0, "58"),
         (0.1, "0.1"),
         (1234567, "1,234,567"),
-        (1e-7, "1e-07"),
+        (58123.45, "58,123.45"),
+        (1250037.0, "1,250,037"),
+        (-0.5, "-0.5"),
+        (1e-7, "0.0000001"),
+        (1e16, "10,000,000,000,000,000"),
     ],
 )
 def test_numbers_are_never_rounded(value, shown):
     assert values.number(value) == shown
+    assert values.plain(value) == shown.replace(",", "")
+    assert float(values.plain(value)) == value
 
 
 def test_a_year_is_no_quantity():
