@@ -376,13 +376,15 @@ def test_a_journal_is_down_while_a_checkpoint_waits_for_longer_than_is_allowed()
         signed(0, 150, 250, 800),
         (Vouched(1, 10, 50, ("us",)), Vouched(3, 30, 500, ("us",))),
     )
-    told = up(found, 100, 0, 1000 * 1000)
-    assert (told.checkpoints, told.cosigned) == (4, 1)
-    assert told.longest_s == 350
+    told = up(found, 100, 0, 1000 * 1000, 1000 * 1000)
+    assert (told.checkpoints, told.cosigned, told.undecided) == (4, 1, 0)
+    assert (told.longest_s, told.unknown_s) == (350, 0)
     assert told.down_s == 250 + 100
     assert told.share == 6500
     # A period that begins later has what is still late then.
-    assert up(found, 100, 400_000, 600_000).down_s == 100
+    assert up(found, 100, 400_000, 600_000, 600_000).down_s == 100
+    # Of a period that was not looked at to its end, there is no share.
+    assert up(found, 100, 0, 600_000, 600_001)[4:] == (250, 0, None)
     # Where nobody must vouch, nothing is said of how soon somebody did.
-    assert up(found, 0, 0, 1_000_000) == (4, None, None, None, None)
-    assert up(Marks((), ()), 100, 0, 1_000_000).share == 10_000
+    assert up(found, 0, 0, 1_000_000, 1_000_000) == (4, *[None] * 6)
+    assert up(Marks((), ()), 100, 0, 1_000_000, 1_000_000).share == 10_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Goes up with any change of what is counted, or how: figures of two templates do not compare.
-TEMPLATE: Final = 5
+TEMPLATE: Final = 6
 SHARED: Final = "shared"
 
 # What stands in a column: counts; seconds, rounded down; hundredths of a percent; a time, in

@@ -117,12 +117,13 @@ def _witnesses(both: Shared, counted: Counted) -> Table:
     rows = []
     for each in both.held:
         since_ms = max(counted.since_ms, each.first_ms)
-        before_ms = min(counted.before_ms, each.covered_ms)
-        found = up(each.marks, _limit_s(each), since_ms, before_ms)
-        rows.append((each.node, *found))
+        until_ms = min(counted.before_ms, each.covered_ms)
+        found = up(each.marks, _limit_s(each), since_ms, until_ms, counted.before_ms)
+        rows.append((each.node, until_ms, *found))
     columns = (
-        *(Column("nation", "nation"), Column("checkpoints"), Column("cosigned_in_time")),
-        *(Column("longest", "seconds"), Column("down", "seconds"), Column("up", "share")),
+        *(Column("nation", "nation"), Column("until", "time"), Column("checkpoints")),
+        *(Column("cosigned_in_time"), Column("undecided"), Column("longest", "seconds")),
+        *(Column("down", "seconds"), Column("unknown", "seconds"), Column("up", "share")),
     )
     return Table("witnesses", columns, tuple(rows))
 

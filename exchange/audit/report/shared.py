@@ -98,7 +98,7 @@ class Held(NamedTuple):
         vouched: who cosigned that size first, and when; None where nobody must.
         first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
         agreed: the arrangement in force at its end.
-        marks: its checkpoints, as far as they stand below the size.
+        marks: its checkpoints, as far as they stand below the size, and who cosigned that.
         lost: how many of its entries survive nowhere in it.
     """
 
@@ -251,7 +251,8 @@ def _end(source: Source, node: str, named: int | None) -> _End:
     nations = tuple(peering.nations_of(node, view(size)))
     if len(nations) != 1:
         raise Refusal(Code.WRONG_VALUE, "/serves", found=node)
-    return _End(node, nations[0], size, vouched, found.below(size), view(size).arrangement)
+    agreed = view(size).arrangement
+    return _End(node, nations[0], size, vouched, found.ending(size, vouched), agreed)
 
 
 def _views(source: Source) -> list[tuple[int, View]]:
