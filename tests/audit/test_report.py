@@ -256,9 +256,8 @@ def test_what_was_declared_lost_at_its_home_is_told_by_what_came_of_it(sources, 
     lost = Edited(pa, index, raw, stub)
     made = make([lost, us], ASKED)
     (before, after) = (each.table("verified") for each in (shared, made))
-    place = [each.name for each in before.columns].index("lost")
-    assert [row[place] for row in after.rows if row[0] == "pa"] == [1]
-    assert [row[place - 3] for row in after.rows] == [row[place - 3] for row in before.rows]
+    assert (before.cells("lost"), after.cells("lost")) == ([0, 0], [1, 0])
+    assert after.cells("crossed") == before.cells("crossed")
     assert made.table("types") == shared.table("types")
     annex = [make(each, ASKED._replace(annex="pa")) for each in (sources, [lost, us])]
     assert annex[0].table("kinds") == annex[1].table("kinds")

@@ -58,9 +58,13 @@ class Counted(NamedTuple):
     before_ms: int
     status: str
 
+    def holds(self, at_ms: int) -> bool:
+        """Tell whether a moment is in the period."""
+        return self.since_ms <= at_ms < self.before_ms
+
     def is_within(self, row: Row) -> bool:
         """Tell whether an entry was taken in at its home in the period."""
-        return self.since_ms <= row.taken_ms < self.before_ms
+        return self.holds(row.taken_ms)
 
     def of_period(self, kind: str) -> Iterator[Fact]:
         """Yield the period's entries of a kind."""

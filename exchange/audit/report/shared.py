@@ -125,6 +125,8 @@ class Shared(NamedTuple):
         crossed: by node, how many entries of its journal crossed.
         waiting: and how many are owed across and had not been taken in there.
         overtaken: and how many had not, though later ones that went in their turn had been.
+        owed_ms: and when each of these two kinds was taken in at home, in ms UTC.
+        taken_ms: of each bulletin that was taken in there, when at home and when there.
     """
 
     held: tuple[Held, ...]
@@ -133,6 +135,8 @@ class Shared(NamedTuple):
     crossed: Mapping[str, int]
     waiting: Mapping[str, int]
     overtaken: Mapping[str, int]
+    owed_ms: Mapping[str, Sequence[int]]
+    taken_ms: Mapping[str, Sequence[tuple[int, int]]]
 
 
 class _End(NamedTuple):
@@ -147,10 +151,13 @@ class _End(NamedTuple):
 
 
 class _Walked(NamedTuple):
-    """One journal, read once: what came from the other, and its own entries by index."""
+    """One journal, read once: what came from the other, and its own entries by index.
+
+    ``own`` are these with when each was taken in, in ms UTC, in order.
+    """
 
     came: dict[int, tuple[Row, tuple[str, ...]]]
-    own: list[int]
+    own: dict[int, int]
     across: set[int]
     # Of its own, what survives nowhere in it: it is told by what the other has of it, or not.
     lost: set[int]
@@ -163,6 +170,11 @@ class _Walked(NamedTuple):
     def owed(self, came: Container[int]) -> list[int]:
         """Return which of its own are owed across, and are not among these."""
         return [each for each in self.own if each in self.across and each not in came]
+
+    def taken(self, came: Mapping[int, tuple[Row, tuple[str, ...]]]) -> list[tuple[int, int]]:
+        """Return when its bulletins were taken in, here and there, in ms UTC."""
+        found = ((self.own[each], came[each][0]) for each in self.crossed(came))
+        return [(at_ms, there.taken_ms) for at_ms, there in found if there.kind == "accepted"]
 
 
 def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
@@ -215,6 +227,8 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
         {node: len(of) for node, of in crossed.items()},
         {node: len(of) - overtaken[node] for node, of in owed.items()},
         overtaken,
+        {node: [walked[node].own[each] for each in of] for node, of in owed.items()},
+        {node: walked[node].taken(walked[other].came) for node, other in pairs},
     )
 
 
@@ -269,7 +283,7 @@ def _views(source: Source) -> list[tuple[int, View]]:
 
 def _walk(source: Source, end: _End, other: _End) -> _Walked:
     came = dict[int, tuple[Row, tuple[str, ...]]]()
-    own, across, lost, first_ms, covered_ms = list[int](), set[int](), set[int](), 0, 0
+    own, across, lost, first_ms, covered_ms = dict[int, int](), set[int](), set[int](), 0, 0
     for stored in _entries(source, end.size):
         facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
@@ -281,7 +295,7 @@ def _walk(source: Source, end: _End, other: _End) -> _Walked:
                 owed = _owed(stored.entry, end.nation)
                 came[home.index] = (_row(stored.index, stored.entry, end.nation), owed)
         elif not isinstance(facts, _OWN_KINDS):
-            own.append(stored.index)
+            own[stored.index] = facts.taken_ms
             if peering.is_taken_in(facts, (other.nation,)):
                 across.add(stored.index)
     root = b64(root_at(end.size, _Hashes(source)))
