@@ -200,7 +200,8 @@ def response(counted: Counted) -> Iterator[Table]:
         row, there = each.row, each.there
         if row.observed is not None:
             _add(times, "accepted", row, row.taken_ms - row.observed * 1000)
-        if there is not None:
+        # By a later grant it came for nobody whom it names: it had not been on its way since.
+        if there is not None and each.owed:
             _add(times, "crossed", row, there.taken_ms - row.taken_ms)
     for each in (*counted.bulletins(), *counted.elsewhere()):
         row, by = each.row, seen.get(each.about, {})
