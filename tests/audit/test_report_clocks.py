@@ -143,6 +143,51 @@ def test_an_updated_request_counts_once_and_a_cancelled_answer_not_at_all():
     assert answers(counted(*asked[:2], over), COVERED).rows[0][1:8] == (1, 0, 0, 0, 0, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("facts", "count", "state"),
+    [
+        # Two versions, and a reply to one of them: the time is from when the first came.
+        ((answer("brp", 100, "pa-9"),), (1, 1, 97, 97, 97), "answered"),
+        ((answer("brp", 7, "pa-1"),), (1, 1, 4, 4, 4), "answered"),
+        ((), (1, 0, None, None, None), "open"),
+        (
+            (fact("pa", "brr", 20, refs=(("answers", "pa-1"),)),),
+            (1, 0, *[None] * 3),
+            "reported",
+        ),
+        # By the clock of the newest, and whoever cancels that one withdraws it.
+        ((ticking("pa-9", 50, "express"),), (1, 0, None, None, None), "overdue"),
+        (
+            (fact("pa", "can", 30, verb="cancel", refs=(("cancels", "pa-9"),)),),
+            (1, 0, None, None, None),
+            "withdrawn",
+        ),
+    ],
+)
+def test_a_boarding_request_counts_once_with_all_its_versions(facts, count, state):
+    first = fact("pa", "brq", 1, there_s=3)
+    newer = fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),))
+    told, cases = boardings(counted(first, newer, *facts), COVERED)
+    assert told.rows[1][1:] == count
+    assert [row for row in cases.rows if any(row[1:])] == [(state, 0, 1)]
+
+
+def test_a_version_that_the_node_asked_refused_takes_no_place():
+    first = fact("pa", "brq", 1, there_s=3)
+    newer = fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),), refused="no")
+    told, cases = boardings(counted(first, newer, DEEMED), COVERED)
+    assert told.rows[1][1:] == (1, 0, None, None, None)
+    assert [row[0] for row in cases.rows if any(row[1:])] == ["deemed-consent"]
+    # Refused first, and mended: it was there from then on.
+    mended = (
+        fact("pa", "brq", 1, refused="no"),
+        fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),), there_s=10),
+    )
+    told, cases = boardings(counted(*mended, answer("brp", 30, "pa-9")), COVERED)
+    assert told.rows[1][1:] == (1, 1, 20, 20, 20)
+    assert [row[0] for row in cases.rows if any(row[1:])] == ["answered"]
+
+
 def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answers():
     one, twin = fact("pa", "rfi", 1), fact("pa", "rfi", 2, id="pa-1", precedence="flash")
     twin = twin._replace(about=named("pa-1", "other"))
