@@ -188,6 +188,17 @@ def test_a_version_that_the_node_asked_refused_takes_no_place():
     assert [row[0] for row in cases.rows if any(row[1:])] == ["answered"]
 
 
+def test_how_soon_a_sighting_was_told_is_of_the_new_one_and_not_of_its_versions():
+    told = [fact("pa", "voi", 1060, observed=1000)]
+    for verb, at_s in (("update", 41_000), ("correct", 42_000), ("reply", 43_000)):
+        refs = (("supersedes", "pa-1060"),)
+        told.append(fact("pa", "voi", at_s, verb=verb, refs=refs, observed=1000))
+    times, _ = response(counted(*told))
+    assert [row for row in times.rows if row[2] and row[0] == "accepted"] == [
+        ("accepted", of, 1, 60, 60, 60, 60) for of in ("", "routine")
+    ]
+
+
 def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answers():
     one, twin = fact("pa", "rfi", 1), fact("pa", "rfi", 2, id="pa-1", precedence="flash")
     twin = twin._replace(about=named("pa-1", "other"))

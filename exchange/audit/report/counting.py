@@ -198,7 +198,8 @@ def response(counted: Counted) -> Iterator[Table]:
     seen = counted.seen()
     for each in counted.bulletins():
         row, there = each.row, each.there
-        if row.observed is not None:
+        # A newer version repeats when it was observed: it was told of already.
+        if row.observed is not None and row.verb == "new":
             _add(times, "accepted", row, row.taken_ms - row.observed * 1000)
         # By a later grant it came for nobody whom it names: it had not been on its way since.
         if there is not None and each.owed:
