@@ -63,12 +63,15 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
         fact("pa", "rfi", 4, due=9500),
         fact("pa", "rfi", 5),
         fact("pa", "rfi", 6, due=90),
+        fact("pa", "rfi", 7),
     ]
     told = answers(
         counted(
             *asked,
             answer("rpy", 100, "pa-1"),
             answer("rpy", 101, "pa-2"),
+            # Who gave no time can be answered neither in it nor late.
+            answer("rpy", 102, "pa-7"),
             # By somebody whom nobody asked; and refused by the node of who asked.
             answer("rpy", 50, "pa-3", origin="us.three"),
             answer("rpy", 51, "pa-3", refused="not-releasable"),
@@ -78,8 +81,8 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
     )
     row = dict(zip((each.name for each in told.columns), told.rows[0], strict=True))
     assert row == {
-        "nation": "pa", "asked": 6, "answered": 2, "in_time": 1, "late": 1, "open": 2,
-        "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
+        "nation": "pa", "asked": 7, "answered": 3, "in_time": 1, "late": 1, "untimed": 1,
+        "open": 2, "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
     }  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def test_nobody_ends_a_request_but_who_asked(relation, by, header, is_over):
     asked = counted(fact("pa", "rfi", 1, due=100), over)
     # A newer version is the same request still.
     is_withdrawn = is_over and relation == "cancels"
-    assert answers(asked, COVERED).rows[0][5:8] == (0, int(not is_withdrawn), int(is_withdrawn))
+    assert answers(asked, COVERED).rows[0][6:9] == (0, int(not is_withdrawn), int(is_withdrawn))
     deemed = counted(fact("pa", "brq", 1), DEEMED, over)
     state = "withdrawn" if is_over else "deemed-consent"
     assert {row[0] for row in boardings(deemed, COVERED)[1].rows if any(row[1:])} == {state}
@@ -137,10 +140,10 @@ def test_an_updated_request_counts_once_and_a_cancelled_answer_not_at_all():
     undone = fact("us", "can", 95, verb="cancel", refs=(("cancels", "us-90"),))
     undone = undone._replace(row=msgspec.structs.replace(undone.row, origin="us.two"))
     told = answers(counted(*asked, reply, other, undone), COVERED).rows[0]
-    assert told[1:8] == (2, 1, 1, 0, 0, 1, 0)
-    assert told[8:] == (199, 199, 199)
+    assert told[1:9] == (2, 1, 1, 0, 0, 0, 1, 0)
+    assert told[9:] == (199, 199, 199)
     over = fact("pa", "can", 9, verb="cancel", refs=(("cancels", "pa-5"),))
-    assert answers(counted(*asked[:2], over), COVERED).rows[0][1:8] == (1, 0, 0, 0, 0, 0, 1)
+    assert answers(counted(*asked[:2], over), COVERED).rows[0][1:9] == (1, 0, 0, 0, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answ
     seen = Fact(row, (), None, None, twin.about)
     reply = answer("rpy", 50, "pa-1")._replace(refs=(("answers", twin.about),))
     every = counted(one, twin, seen, reply)
-    assert answers(every, COVERED).rows[0][1:6] == (2, 1, 1, 0, 1)
+    assert answers(every, COVERED).rows[0][1:7] == (2, 1, 0, 0, 1, 1)
     reached = {row[0]: row[1:] for row in [*response(every)][1].rows}
     assert (reached["flash"], reached["routine"]) == ((1, 1, 1, 0), (2, 0, 0, 0))
 

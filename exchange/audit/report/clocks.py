@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from exchange.model.ticking import Ticking
 
 _ASKING: Final = ("new", "update")
-_TIMED: Final = ("asked", "answered", "in_time", "late", "open", "overdue", "withdrawn")
+# An answer is one of three: in time, late, or to a request that gave no time.
+_ANSWERED: Final = ("answered", "in_time", "late", "untimed")
+_TIMED: Final = ("asked", *_ANSWERED, "open", "overdue", "withdrawn")
 
 
 # What ends a bulletin, and whose word that must be.
@@ -41,7 +43,8 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     A request counts once with all its versions, in the period of the first one, and ``due`` is
     what the newest says. An answer is the first ``rpy`` to any of them, by somebody whom it was
     sent to, that its author did not cancel. In time is one that was taken in at its home by
-    then; a request without ``due`` is open until it is answered.
+    then; a request without ``due`` is open until it is answered, and no answer to it is in
+    time or late.
 
     Args:
         counted: what to count.
@@ -66,7 +69,7 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
             if at:
                 times.append(min(at) - line[0].row.taken_ms)
                 counts["answered"] += 1
-                counts["late" if due is not None and min(at) // 1000 > due else "in_time"] += 1
+                counts[_how_soon(min(at) // 1000, due)] += 1
             elif _is_over(line[-1], ended):
                 counts["withdrawn"] += 1
             else:
@@ -74,6 +77,12 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
         told.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
     columns = (Column("nation", "nation"), *map(Column, _TIMED), *SPREAD)
     return Table("answers", columns, tuple(told))
+
+
+def _how_soon(at_s: int, due: int | None) -> str:
+    if due is None:
+        return "untimed"
+    return "late" if at_s > due else "in_time"
 
 
 def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
