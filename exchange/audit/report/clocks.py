@@ -222,7 +222,8 @@ def _lines(counted: Counted, kind: str, counting: list[Fact]) -> list[list[Fact]
     """
     heads: dict[tuple[str, Named | None], list[Fact]] = {}
     wanted = {id(each) for each in counting}
-    for each in counted.facts:
+    every = (*counted.facts, *counted.kept())
+    for each in sorted(every, key=lambda one: one.row.taken_ms):
         if each.row.kind != "accepted" or not _asks(each, kind):
             continue
         if is_refused(each) and id(each) not in wanted:

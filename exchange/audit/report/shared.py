@@ -75,7 +75,7 @@ class Fact(NamedTuple):
         row: of its home, where nothing is inherited from other entries; ``journal`` in it is
             the nation, whatever its node's name.
         owed: whom it is owed to where it is counted: there, or at home if it did not cross.
-        there: the other journal's row; None of what did not cross.
+        there: the other journal's row, of what it refused too; None of what did not cross.
         ticking: of a notice of a boarding request's time, that time.
         about: the bulletin that it is, or is about; None where it is about none.
         refs: of a bulletin, others that it bears on, each with the relation.
@@ -121,7 +121,8 @@ class Shared(NamedTuple):
         held: each up to its size.
         facts: what crossed; or, where an annex is wanted, what of that journal did not. In the
             order of time.
-        also: of an annex, the journal's bulletins that crossed, with their recipients at home.
+        also: of an annex, the journal's bulletins that crossed or were refused there, with
+            their recipients at home.
         crossed: by node, how many entries of its journal crossed.
         waiting: and how many are owed across and had not been taken in there.
         overtaken: and how many had not, though later ones that went in their turn had been.
@@ -211,7 +212,10 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
             told = {*came, *walked[node].lost}
             rest = (each for each in walked[node].own if each not in told)
             facts = [_fact(source, nation, each) for each in rest]
-            at_home = (_fact(source, nation, each) for each in crossed[node])
+            at_home = (
+                _fact(source, nation, each)._replace(there=came[each][0])
+                for each in crossed[node]
+            )
             also = tuple(each for each in at_home if each.row.kind == "accepted")
         elif not annex:
             abroad = by_node[other]
