@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from exchange.audit.report import figures
 from exchange.audit.report.making import Asked, make
 from exchange.audit.report.marks import Marks, Signed, Vouched, marks, up
 from exchange.audit.report.telling import catalogue, tell
@@ -182,14 +183,15 @@ def dead():
         each.trust(border().documents)
         each.trust([border().rearranged(quorum="witnesses", witnesses=agreed(), issued=NOW)])
         each.ms = int(dt.datetime(2026, 12, 1, tzinfo=dt.UTC).timestamp()) * 1000
+        acked = {"of": 0, "owed": [], "digest": digest(b"a")}
         for _ in range(3):
+            each.add(entries.Acknowledged, **acked)
             size = len(each.entries)
             each.checkpoint()
             cosigned = entries.Cosigned(size, [line(each.ms // 1000)], first=True)
             of = len(each.entries)
             each.add(entries.Checkpointed, size=of, note="", cosigned=cosigned, after_ms=60_000)
         for _ in range(200):
-            acked = {"of": 0, "owed": [], "digest": digest(b"a")}
             each.add(entries.Acknowledged, after_ms=DAY_MS, **acked)
             each.checkpoint()
     return both
@@ -209,3 +211,13 @@ def test_witnesses_that_never_came_back_have_no_share_of_a_period_that_was_not_l
     # Of what was looked at, all is known.
     there = make(dead, Asked("2026-12-01", "2026-12-01T00:01:00Z", "anchor"))
     assert [row[place["up"]] for row in there.table("witnesses").rows] == [10_000, 10_000]
+
+
+def test_a_mirror_that_was_pulled_later_tells_the_same_of_witnesses(dead):
+    """The quorum of the size itself stands behind it, and counts: in any mirror that has it."""
+    asked = Asked("2026-12-01", "2026-12-31", "anchor")
+    late = make(dead, asked)
+    for each in dead:
+        del each.entries[-390:]
+    assert figures.encode(make(dead, asked)) == figures.encode(late)
+    assert late.table("witnesses").cells("undecided") == [0, 0]
