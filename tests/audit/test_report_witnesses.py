@@ -175,26 +175,46 @@ def line(at_s):
     return made.encode().decode().removesuffix("\n")
 
 
-@pytest.fixture
-def dead():
-    """Two journals whose witnesses answer on three days of December, and never again."""
-    both = [Made("pa"), Made("us")]
-    for each in both:
-        each.trust(border().documents)
-        each.trust([border().rearranged(quorum="witnesses", witnesses=agreed(), issued=NOW)])
+ACKED = {"of": 0, "owed": [], "digest": digest(b"a")}
+
+
+def witnessed(*journals, rounds=3):
+    """Have witnesses agreed on, and so many checkpoints cosigned at once from 1 December on."""
+    for each in journals:
         each.ms = int(dt.datetime(2026, 12, 1, tzinfo=dt.UTC).timestamp()) * 1000
-        acked = {"of": 0, "owed": [], "digest": digest(b"a")}
-        for _ in range(3):
-            each.add(entries.Acknowledged, **acked)
+        each.trust([border().rearranged(quorum="witnesses", witnesses=agreed(), issued=NOW)])
+        for _ in range(rounds):
+            each.add(entries.Acknowledged, **ACKED)
             size = len(each.entries)
             each.checkpoint()
             cosigned = entries.Cosigned(size, [line(each.ms // 1000)], first=True)
             of = len(each.entries)
             each.add(entries.Checkpointed, size=of, note="", cosigned=cosigned, after_ms=60_000)
+
+
+@pytest.fixture
+def dead():
+    """Two journals whose witnesses answer for minutes in December, and never again."""
+    both = [Made("pa"), Made("us")]
+    for each in both:
+        each.trust(border().documents)
+        witnessed(each)
         for _ in range(200):
-            each.add(entries.Acknowledged, after_ms=DAY_MS, **acked)
+            each.add(entries.Acknowledged, after_ms=DAY_MS, **ACKED)
             each.checkpoint()
     return both
+
+
+def test_nobody_waits_for_witnesses_of_what_was_signed_before_they_were_agreed_on():
+    both = [Made("pa"), Made("us")]
+    for each in both:
+        each.trust(border().documents)
+        each.checkpoint()
+    witnessed(*both)
+    made = make(both, Asked("2026-11-01", "2026-12-01T00:01:00Z", "anchor"))
+    table = made.table("witnesses")
+    assert table.cells("down") == [0, 0]
+    assert table.cells("checkpoints") == table.cells("cosigned_in_time")
 
 
 def test_witnesses_that_never_came_back_have_no_share_of_a_period_that_was_not_looked_at(dead):

@@ -138,6 +138,10 @@ class Marks(NamedTuple):
         found = self.below(size)
         return found._replace(vouched=(*found.vouched, *([vouched] if vouched else [])))
 
+    def of(self, is_asked: Callable[[int], bool]) -> Marks:
+        """Return these without checkpoints of sizes at which no quorum was asked for."""
+        return self._replace(signed=tuple(each for each in self.signed if is_asked(each.size)))
+
     def chosen(
         self, node: str, named: int | None, is_asked: Callable[[int], bool]
     ) -> tuple[int, Vouched | None]:

@@ -269,8 +269,11 @@ def _end(source: Source, node: str, named: int | None) -> _End:
     nations = tuple(peering.nations_of(node, view(size)))
     if len(nations) != 1:
         raise Refusal(Code.WRONG_VALUE, "/serves", found=node)
-    agreed = view(size).arrangement
-    return _End(node, nations[0], size, vouched, found.ending(size, vouched), agreed)
+    agreed, ending = view(size).arrangement, found.ending(size, vouched)
+    if vouched is not None:
+        # Nobody waits for witnesses of what was signed before they were agreed on.
+        ending = ending.of(is_asked)
+    return _End(node, nations[0], size, vouched, ending, agreed)
 
 
 def _views(source: Source) -> list[tuple[int, View]]:
