@@ -111,7 +111,7 @@ class _Teller:
             (t("report.fact.template"), str(report.template)),
         )
         notes = [t("report.note.shared") if is_shared else t("report.note.annex")]
-        notes += [t(key) for key in _unfinished(report)]
+        notes += [t(key) for key in unfinished(report)]
         is_actual = report.status == "actual"
         return Told(
             lang=self._lang,
@@ -204,8 +204,8 @@ class _Teller:
         return self._cell(cell, column)
 
 
-def _unfinished(report: Report) -> Iterator[str]:
-    """Yield why a report is not final, as keys of notes."""
+def unfinished(report: Report) -> Iterator[str]:
+    """Yield why a report is not final, as keys of its words; nothing where it is."""
     before_ms = int(dt.datetime.fromisoformat(report.before).timestamp()) * 1000
     verified = report.table("verified")
     if any(_plain(each) < before_ms for each in verified.cells("covered")):
