@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import struct
 
+import msgspec
 import pytest
 
 from exchange.audit.report import figures
@@ -16,13 +17,14 @@ from exchange.journal import checkpoint as cp
 from exchange.journal.note import Line
 from exchange.model import entry as entries
 from exchange.model.identity import digest
+from exchange.node.witnessing import _Given
 from exchange.store.memory import MemoryStore
 from exchange.store.pledge import PledgeFile
 from tests.audit.made import DAY_MS, HOUR_MS, Made
 from tests.builders import NOW, border, world
 from tests.model.bulletins import CODES
 from tests.node.running import Clock, post, until
-from tests.node.vouching import LIMIT_S, Road, agreed, signer, vouched
+from tests.node.vouching import LIMIT_S, NAMES, SIGNERS, Road, agreed, signer, vouched
 
 
 class Read:
@@ -123,26 +125,52 @@ async def test_a_witness_that_comes_late_changes_nothing_of_a_quorum_that_was_th
     await road.close()
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
 async def test_of_what_was_signed_before_a_start_it_is_not_known_when_it_was_vouched_for(
-    tmp_path,
+    tmp_path, is_kept
 ):
-    """It was kept as it was cosigned last: that may have been the first time, or not."""
+    """It was kept as it was cosigned last, or not at all: that need not be the first time."""
     clock = Clock()
     store, kept = MemoryStore(), PledgeFile(tmp_path / "cosigned.note")
     road = Road(tmp_path / "road", clock)
-    options = {"clock": clock, "road": road, "cosigned": kept}
+    options = {"clock": clock, "road": road, "cosigned": kept if is_kept else None}
     async with vouched(tmp_path, store=store, **options) as (node, _):
         since_ms = clock.ms
         await cosigned(node, await signed(node))
         await idle(node, clock, 20)
+        size = node.witnessing.size
     again = {**options, "store": store.reopen(), "documents": []}
     async with vouched(tmp_path, **again) as (node, _):
         # They are asked of the newest one as soon as it starts.
-        await cosigned(node, node.witnessing.size)
+        await cosigned(node, size)
         found, stood = await told(node, since_ms, clock)
         assert [each.not_before_ms is None for each in found.vouched] == [False, True]
         assert (stood.cosigned, stood.undecided, stood.longest_s) == (1, 1, None)
         assert (stood.down_s, stood.unknown_s, stood.share) == (0, 16 * 3600, None)
+    await road.close()
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_quorum_is_the_first_only_where_none_before_it_goes_untold(tmp_path, older):
+    """One that came for the older of two, and then for the newer: the journal tells of that."""
+    road = Road(tmp_path, Clock())
+    road.closed = set(NAMES)
+    async with vouched(tmp_path, road=road, witnesses=agreed(rule="any")) as (node, _):
+        notes = []
+        for _ in range(2):
+            await post(node, world().envelope())
+            notes.append(await node.checkpoints.checkpoint())
+        witnessing = node.witnessing
+        assert witnessing.news() is msgspec.UNSET
+        for note in notes if older else notes[1:]:
+            given = _Given(cp.sign_line(cp.parse(note), SIGNERS["w1"], NOW), NOW)
+            await witnessing._take(witnessing.policy, note, "w1", given)
+        told = witnessing.news()
+        assert (told.size, told.first) == (cp.parse(notes[1]).size, not older)
+        # Until an entry was made with it: what failed is tried again.
+        assert witnessing.news() == told
+        await signed(node)
+        assert witnessing.news() is msgspec.UNSET
     await road.close()
 
 
