@@ -85,11 +85,12 @@ def report(  # noqa: PLR0913, PLR0917  (one for each option)
 
 
 # What of each journal had not crossed by then.
-_LEFT: Final = ("waiting", "overtaken")
+_LEFT: Final = ("waiting", "overtaken", "still_owed")
 
 
 def _tell(session: Session, made: Report, out: Path) -> None:
     from exchange.audit.report.figures import digest  # noqa: PLC0415
+    from exchange.audit.report.telling import catalogue, unfinished  # noqa: PLC0415
 
     verified = made.table("verified")
     at = [each.name for each in verified.columns]
@@ -107,11 +108,9 @@ def _tell(session: Session, made: Report, out: Path) -> None:
             f"{row['nation']}: {row['size']} asientos, raíz {row['root']}",
             f"{row['nation']}: {row['size']} entries, root {row['root']}",
         )
-    if not made.whole:
-        session.say(
-            "NO ES DEFINITIVO: al menos un diario no llega al final del período.",
-            "NOT FINAL: at least one journal does not reach to the end of the period.",
-        )
+    words = catalogue()
+    for key in unfinished(made):
+        session.say(words.text("es", key), words.text("en", key))
     session.say(f"El mismo informe: --sizes {sizes}", f"The same report: --sizes {sizes}")
     click.echo(f"sha256 {digest(made)}")
 

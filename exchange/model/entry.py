@@ -302,11 +302,12 @@ class EpochOpened(_Facts, frozen=True, tag="epoch-opened"):
     epoch: Count
 
 
-class Cosigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What witnesses signed of an earlier checkpoint: how long that was, and their lines."""
+class Cosigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whose quorum an earlier checkpoint had; ``first``: none was before that is not told."""
 
     size: Count
     lines: list[str]
+    first: bool = False
 
 
 class Checkpointed(_Facts, frozen=True, tag="checkpoint"):

@@ -59,6 +59,16 @@ class _Given(NamedTuple):
     time: int
 
 
+class _Met(NamedTuple):
+    """The checkpoint as it was when a quorum of it was complete.
+
+    ``is_first``: no quorum of a larger one than the journal tells of had been before.
+    """
+
+    note: bytes
+    is_first: bool
+
+
 class _Standing:
     """One witness as this node sees it."""
 
@@ -97,8 +107,13 @@ class Witnessing:
         self._given: dict[int, dict[str, _Given]] = {}
         self._since = 0
         self._is_warned = False
-        # Of which size the journal has the cosignatures already.
-        self._told = 0
+        # Of which size the journal has the cosignatures already. What is told of the next is as
+        # a quorum first had it: an idle journal is cosigned again each minute, and by the last
+        # time it would seem to have waited until then. Sizes below ``_opened`` were signed by
+        # whoever ran before us, and what of them was first is not known.
+        self._told = self._telling = 0
+        self._met: _Met | None = None
+        self._opened = writer.size
         self._followers: list[Callable[[], None]] = []
 
     @property
@@ -155,7 +170,8 @@ class Witnessing:
         self._followers.append(follower)
 
     def wake(self, note: bytes) -> None:
-        """Hear of a checkpoint that was signed."""
+        """Hear of a checkpoint that was signed, and stands in the journal."""
+        self._told = self._telling
         self._newest = note
         self._bell.set()
 
@@ -166,24 +182,26 @@ class Witnessing:
         self._bell.set()
 
     def news(self) -> entries.Cosigned | msgspec.UnsetType:
-        """Return the newest quorum's cosignatures, once, for the journal.
+        """Return the first quorum's cosignatures of the newest size, for the journal.
 
-        No more than are needed for a quorum, and none that would not fit into an entry.
+        Once: not again when a checkpoint was made with them (``wake``). No more than are needed
+        for a quorum, and none that would not fit into an entry.
         """
-        note = self.note
-        policy = self._policy_of(note)
-        if policy is None or note is None or self.size == self._told:
+        met = self._met
+        policy = self._policy_of(met.note if met else None)
+        if policy is None or met is None or self.size == self._told:
             return msgspec.UNSET
-        self._told = self.size
-        parsed, lines, names = parse_note(note), list[str](), set[str]()
+        parsed, lines, names = parse_note(met.note), list[str](), set[str]()
         for each in policy.witnesses:
             signature = parsed.by(each.key)
             if signature is not None and not policy.is_met_by(names):
                 line = Line(each.key.name, each.key.key_id, signature)
                 lines.append(line.encode().decode().removesuffix("\n"))
                 names.add(each.name)
-        fits = sum(len(line.encode()) for line in lines) <= _MOST_BYTES
-        return entries.Cosigned(self.size, lines) if fits else msgspec.UNSET
+        if sum(len(line.encode()) for line in lines) > _MOST_BYTES:
+            return msgspec.UNSET
+        self._telling = self.size
+        return entries.Cosigned(self.size, lines, met.is_first)
 
     # -- beginning ----------------------------------------------------------------------
 
@@ -245,6 +263,7 @@ class Witnessing:
             _log.warning("cosigned", reason="kept of another journal or policy")
             return
         self.note, self.size, self.at = note, head.size, at
+        self._met = _Met(note, is_first=False)
         for name, time in needed.times(found).items():
             self._witnesses.setdefault(name, _Standing()).cosigned = (head.size, time)
 
@@ -384,6 +403,9 @@ class Witnessing:
         if at is None or (size, at) <= (self.size, self.at):
             return
         whole = c2sp.attach(note, [each.line for each in all_of_it.values()])
+        if size > self.size:
+            is_first = size >= self._opened and self.size == self._told
+            self._met = _Met(whole, is_first)
         self.note, self.size, self.at = whole, size, at
         self._given = {each: found for each, found in self._given.items() if each >= size}
         for follower in self._followers:

@@ -163,8 +163,8 @@ SHARED = {
         ("cancel", 1, 2, 1, 0, 0, None, None, None),
     ],
     "answers": [
-        ("pa", 2, 1, 1, 0, 0, 1, 0, 600, 600, 600),
-        ("us", 0, 0, 0, 0, 0, 0, 0, None, None, None),
+        ("pa", 2, 1, 1, 0, 0, 0, 1, 0, 600, 600, 600),
+        ("us", *[0] * 8, None, None, None),
     ],
     "boardings": [("pa", 0, 0, None, None, None), ("us", 1, 1, 600, 600, 600)],
     "refusals": [("endpoint-suspended", 0, 1)],
@@ -187,5 +187,5 @@ ANNEX = {
         ("routine", 0, 0, 0, 0),
     ],
     "refusals": [("unknown-feed", 2)],
-    "answers": [("pa", 0, 0, 0, 0, 0, 0, 0, None, None, None)],
+    "answers": [("pa", *[0] * 8, None, None, None)],
 }

@@ -256,9 +256,8 @@ def test_what_was_declared_lost_at_its_home_is_told_by_what_came_of_it(sources, 
     lost = Edited(pa, index, raw, stub)
     made = make([lost, us], ASKED)
     (before, after) = (each.table("verified") for each in (shared, made))
-    place = [each.name for each in before.columns].index("lost")
-    assert [row[place] for row in after.rows if row[0] == "pa"] == [1]
-    assert [row[place - 3] for row in after.rows] == [row[place - 3] for row in before.rows]
+    assert (before.cells("lost"), after.cells("lost")) == ([0, 0], [1, 0])
+    assert after.cells("crossed") == before.cells("crossed")
     assert made.table("types") == shared.table("types")
     annex = [make(each, ASKED._replace(annex="pa")) for each in (sources, [lost, us])]
     assert annex[0].table("kinds") == annex[1].table("kinds")
@@ -376,13 +375,15 @@ def test_a_journal_is_down_while_a_checkpoint_waits_for_longer_than_is_allowed()
         signed(0, 150, 250, 800),
         (Vouched(1, 10, 50, ("us",)), Vouched(3, 30, 500, ("us",))),
     )
-    told = up(found, 100, 0, 1000 * 1000)
-    assert (told.checkpoints, told.cosigned) == (4, 1)
-    assert told.longest_s == 350
+    told = up(found, 100, 0, 1000 * 1000, 1000 * 1000)
+    assert (told.checkpoints, told.cosigned, told.undecided) == (4, 1, 0)
+    assert (told.longest_s, told.unknown_s) == (350, 0)
     assert told.down_s == 250 + 100
     assert told.share == 6500
     # A period that begins later has what is still late then.
-    assert up(found, 100, 400_000, 600_000).down_s == 100
+    assert up(found, 100, 400_000, 600_000, 600_000).down_s == 100
+    # Of a period that was not looked at to its end, there is no share.
+    assert up(found, 100, 0, 600_000, 600_001)[4:] == (250, 0, None)
     # Where nobody must vouch, nothing is said of how soon somebody did.
-    assert up(found, 0, 0, 1_000_000) == (4, None, None, None, None)
-    assert up(Marks((), ()), 100, 0, 1_000_000).share == 10_000
+    assert up(found, 0, 0, 1_000_000, 1_000_000) == (4, *[None] * 6)
+    assert up(Marks((), ()), 100, 0, 1_000_000, 1_000_000).share == 10_000

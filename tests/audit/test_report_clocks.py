@@ -63,12 +63,15 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
         fact("pa", "rfi", 4, due=9500),
         fact("pa", "rfi", 5),
         fact("pa", "rfi", 6, due=90),
+        fact("pa", "rfi", 7),
     ]
     told = answers(
         counted(
             *asked,
             answer("rpy", 100, "pa-1"),
             answer("rpy", 101, "pa-2"),
+            # Who gave no time can be answered neither in it nor late.
+            answer("rpy", 102, "pa-7"),
             # By somebody whom nobody asked; and refused by the node of who asked.
             answer("rpy", 50, "pa-3", origin="us.three"),
             answer("rpy", 51, "pa-3", refused="not-releasable"),
@@ -78,8 +81,8 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
     )
     row = dict(zip((each.name for each in told.columns), told.rows[0], strict=True))
     assert row == {
-        "nation": "pa", "asked": 6, "answered": 2, "in_time": 1, "late": 1, "open": 2,
-        "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
+        "nation": "pa", "asked": 7, "answered": 3, "in_time": 1, "late": 1, "untimed": 1,
+        "open": 2, "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
     }  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def test_nobody_ends_a_request_but_who_asked(relation, by, header, is_over):
     asked = counted(fact("pa", "rfi", 1, due=100), over)
     # A newer version is the same request still.
     is_withdrawn = is_over and relation == "cancels"
-    assert answers(asked, COVERED).rows[0][5:8] == (0, int(not is_withdrawn), int(is_withdrawn))
+    assert answers(asked, COVERED).rows[0][6:9] == (0, int(not is_withdrawn), int(is_withdrawn))
     deemed = counted(fact("pa", "brq", 1), DEEMED, over)
     state = "withdrawn" if is_over else "deemed-consent"
     assert {row[0] for row in boardings(deemed, COVERED)[1].rows if any(row[1:])} == {state}
@@ -137,10 +140,66 @@ def test_an_updated_request_counts_once_and_a_cancelled_answer_not_at_all():
     undone = fact("us", "can", 95, verb="cancel", refs=(("cancels", "us-90"),))
     undone = undone._replace(row=msgspec.structs.replace(undone.row, origin="us.two"))
     told = answers(counted(*asked, reply, other, undone), COVERED).rows[0]
-    assert told[1:8] == (2, 1, 1, 0, 0, 1, 0)
-    assert told[8:] == (199, 199, 199)
+    assert told[1:9] == (2, 1, 1, 0, 0, 0, 1, 0)
+    assert told[9:] == (199, 199, 199)
     over = fact("pa", "can", 9, verb="cancel", refs=(("cancels", "pa-5"),))
-    assert answers(counted(*asked[:2], over), COVERED).rows[0][1:8] == (1, 0, 0, 0, 0, 0, 1)
+    assert answers(counted(*asked[:2], over), COVERED).rows[0][1:9] == (1, 0, 0, 0, 0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "count", "state"),
+    [
+        # Two versions, and a reply to one of them: the time is from when the first came.
+        ((answer("brp", 100, "pa-9"),), (1, 1, 97, 97, 97), "answered"),
+        ((answer("brp", 7, "pa-1"),), (1, 1, 4, 4, 4), "answered"),
+        ((), (1, 0, None, None, None), "open"),
+        (
+            (fact("pa", "brr", 20, refs=(("answers", "pa-1"),)),),
+            (1, 0, *[None] * 3),
+            "reported",
+        ),
+        # By the clock of the newest, and whoever cancels that one withdraws it.
+        ((ticking("pa-9", 50, "express"),), (1, 0, None, None, None), "overdue"),
+        (
+            (fact("pa", "can", 30, verb="cancel", refs=(("cancels", "pa-9"),)),),
+            (1, 0, None, None, None),
+            "withdrawn",
+        ),
+    ],
+)
+def test_a_boarding_request_counts_once_with_all_its_versions(facts, count, state):
+    first = fact("pa", "brq", 1, there_s=3)
+    newer = fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),))
+    told, cases = boardings(counted(first, newer, *facts), COVERED)
+    assert told.rows[1][1:] == count
+    assert [row for row in cases.rows if any(row[1:])] == [(state, 0, 1)]
+
+
+def test_a_version_that_the_node_asked_refused_takes_no_place():
+    first = fact("pa", "brq", 1, there_s=3)
+    newer = fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),), refused="no")
+    told, cases = boardings(counted(first, newer, DEEMED), COVERED)
+    assert told.rows[1][1:] == (1, 0, None, None, None)
+    assert [row[0] for row in cases.rows if any(row[1:])] == ["deemed-consent"]
+    # Refused first, and mended: it was there from then on.
+    mended = (
+        fact("pa", "brq", 1, refused="no"),
+        fact("pa", "brq", 9, verb="update", refs=(("supersedes", "pa-1"),), there_s=10),
+    )
+    told, cases = boardings(counted(*mended, answer("brp", 30, "pa-9")), COVERED)
+    assert told.rows[1][1:] == (1, 1, 20, 20, 20)
+    assert [row[0] for row in cases.rows if any(row[1:])] == ["answered"]
+
+
+def test_how_soon_a_sighting_was_told_is_of_the_new_one_and_not_of_its_versions():
+    told = [fact("pa", "voi", 1060, observed=1000)]
+    for verb, at_s in (("update", 41_000), ("correct", 42_000), ("reply", 43_000)):
+        refs = (("supersedes", "pa-1060"),)
+        told.append(fact("pa", "voi", at_s, verb=verb, refs=refs, observed=1000))
+    times, _ = response(counted(*told))
+    assert [row for row in times.rows if row[2] and row[0] == "accepted"] == [
+        ("accepted", of, 1, 60, 60, 60, 60) for of in ("", "routine")
+    ]
 
 
 def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answers():
@@ -150,7 +209,7 @@ def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answ
     seen = Fact(row, (), None, None, twin.about)
     reply = answer("rpy", 50, "pa-1")._replace(refs=(("answers", twin.about),))
     every = counted(one, twin, seen, reply)
-    assert answers(every, COVERED).rows[0][1:6] == (2, 1, 1, 0, 1)
+    assert answers(every, COVERED).rows[0][1:7] == (2, 1, 0, 0, 1, 1)
     reached = {row[0]: row[1:] for row in [*response(every)][1].rows}
     assert (reached["flash"], reached["routine"]) == ((1, 1, 1, 0), (2, 0, 0, 0))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from exchange.audit.report.making import Asked, make
+from exchange.audit.report.telling import catalogue, tell
 from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
@@ -25,6 +28,7 @@ from tests.builders import (
     border,
     certificate,
 )
+from tests.model.bulletins import CODES
 from tests.node.vouching import agreed
 
 ASKED = Asked("2026-07-01", "2026-12-31", "anchor", status="actual")
@@ -63,7 +67,7 @@ def test_figures_are_by_the_nation_that_a_node_serves_and_not_by_its_name():
     assert {row[0] for row in made.table("verified").rows} == {"pa-2", "us-2"}
     # Before what crossed in its turn: what crossed not, and the directory; behind it one more.
     (left, *_) = made.table("verified").rows
-    assert left[-4:] == (1, 1, len(pa.blobs) + 1, 0)
+    assert left[-6:] == (1, 1, len(pa.blobs) + 1, len(pa.blobs) + 2, 0, 0)
     annex = make([us, pa], ASKED._replace(annex="us-2"))
     assert annex.table("kinds").rows == (("epoch-opened", 1), ("trust", len(us.blobs)))
 
@@ -115,3 +119,44 @@ def test_where_a_quorum_was_agreed_on_a_size_that_is_only_signed_is_none():
     with pytest.raises(Refusal) as refused:
         make([pa, us], ASKED._replace(sizes={"pa": pa.size() - 1}))
     assert refused.value.code is Code.BAD_CHECKPOINT
+
+
+def ms(*at):
+    return int(dt.datetime(*at, tzinfo=dt.UTC).timestamp()) * 1000
+
+
+def test_what_crosses_after_the_year_s_end_is_in_no_report_that_was_called_final():
+    """Taken in at home at 23:50; both journals go on, and are signed; it crosses at 01:05."""
+    land, pa, us = second()
+    signed = land.envelope(to=[WATCH], status="actual", precedence="flash").header
+    of = digest(signed)
+    told = {"digest": of, "blobs": [Blob(of, 9)], "wraps": [], "owed": [Owed(WATCH, 0)]}
+    late = {"of": 0, "owed": [], "digest": of}
+    pa.ms = home_ms = ms(2026, 12, 31, 23, 50)
+    index = pa.add(entries.Accepted, signed, late=False, after_ms=0, **told)
+    for each, at_ms in ((pa, ms(2027, 1, 1, 0, 5)), (us, ms(2027, 1, 1, 0, 5))):
+        each.ms = at_ms
+        each.add(entries.Acknowledged, **late)
+        each.checkpoint()
+    second_half = ASKED._replace(since="2026-12-01")
+    early = make([pa, us], second_half)
+    assert (early.whole, early.table("types").rows) == (False, ())
+    assert early.table("verified").cells("still_owed") == [1, 0]
+    for lang, words in (("en", "something is owed across"), ("es", "algo se debe al otro")):
+        (_, note) = tell(early, lang, catalogue(), CODES).notes
+        assert words in note
+    # What is owed of another period makes this one no less final.
+    assert make([pa, us], second_half._replace(until="2026-12-31T23:00:00Z")).whole is True
+    us.ms = ms(2027, 1, 1, 1, 5)
+    us.add(entries.Accepted, signed, home=("pa-2", index, home_ms), late=True, **told)
+    for each in (pa, us):
+        each.ms = ms(2027, 7, 1, 0, 5)
+        each.add(entries.Acknowledged, **late)
+        each.checkpoint()
+    # It belongs to the half-year in which its home took it in, and the next one says so.
+    again = make([pa, us], second_half)
+    assert (again.whole, again.table("types").rows) == (True, (("voi", 1, 0),))
+    after = make([pa, us], ASKED._replace(since="2027-01-01", until="2027-06-30"))
+    assert (after.whole, after.table("types").rows) == (True, ())
+    assert after.table("verified").cells("earlier") == [1, 0]
+    assert again.table("verified").cells("earlier") == [0, 0]

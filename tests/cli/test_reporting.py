@@ -66,6 +66,20 @@ def test_two_auditors_have_the_same_bytes_wherever_they_are(traded, tmp_path):
     assert pa["sizes"] == us["sizes"]
 
 
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [("2026-12-31", "NOT FINAL: of at least one journal, what is looked at"), ("", "")],
+)
+def test_why_it_is_not_final_is_said_as_the_report_says_it(traded, tmp_path, until, said):
+    until, out = until or "2026-11-30T01:00:00Z", str(tmp_path / "report.html")
+    words = ["--lang", "en", "audit", "report", *map(str, traded.files), "--out", out]
+    words += ["--anchor", border().anchor, "--from", "2026-07-01", "--to", until]
+    ran = CliRunner().invoke(cli, words)
+    assert ran.exit_code == 0, ran.output
+    assert ("NOT FINAL" in ran.output) == bool(said)
+    assert said in ran.output
+
+
 def test_nothing_is_written_of_what_was_tampered_with(traded, tmp_path):
     files = [shutil.copy(file, tmp_path / file.name) for file in traded.files]
     with closing(sqlite3.connect(files[1])) as db:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from exchange.model.ticking import Ticking
 
 _ASKING: Final = ("new", "update")
-_TIMED: Final = ("asked", "answered", "in_time", "late", "open", "overdue", "withdrawn")
+# An answer is one of three: in time, late, or to a request that gave no time.
+_ANSWERED: Final = ("answered", "in_time", "late", "untimed")
+_TIMED: Final = ("asked", *_ANSWERED, "open", "overdue", "withdrawn")
 
 
 # What ends a bulletin, and whose word that must be.
@@ -41,13 +43,15 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     A request counts once with all its versions, in the period of the first one, and ``due`` is
     what the newest says. An answer is the first ``rpy`` to any of them, by somebody whom it was
     sent to, that its author did not cancel. In time is one that was taken in at its home by
-    then; a request without ``due`` is open until it is answered.
+    then; a request without ``due`` is open until it is answered, and no answer to it is in
+    time or late.
 
     Args:
         counted: what to count.
         covered_ms: by nation, until when its journal is looked at.
     """
-    ended, replies, lines = _over(counted, "cancels"), _replies(counted, "rpy"), _lines(counted)
+    ended, replies = _over(counted, "cancels"), _replies(counted, "rpy")
+    lines = _lines(counted, "rfi", counted.bulletins())
     until = min(covered_ms.values()) // 1000
     told = []
     for nation in counted.nations:
@@ -65,7 +69,7 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
             if at:
                 times.append(min(at) - line[0].row.taken_ms)
                 counts["answered"] += 1
-                counts["late" if due is not None and min(at) // 1000 > due else "in_time"] += 1
+                counts[_how_soon(min(at) // 1000, due)] += 1
             elif _is_over(line[-1], ended):
                 counts["withdrawn"] += 1
             else:
@@ -75,21 +79,30 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     return Table("answers", columns, tuple(told))
 
 
+def _how_soon(at_s: int, due: int | None) -> str:
+    if due is None:
+        return "untimed"
+    return "late" if at_s > due else "in_time"
+
+
 def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
     """Count boarding requests by the nation asked, and how each case stands at the end.
 
     By ``policy.boarding``, as officers see it: the clock is that of the node asked. A reply
     that its author cancelled stopped that clock, but is none of the replies that are counted.
+    A request counts once with all its versions, in the period of the first one; a reply is one
+    to any of them, and the case stands by the clock of the newest that was not refused.
     """
     cases: Counter[tuple[str, str]] = Counter()
     asked: Counter[str] = Counter()
     times: dict[str, list[int]] = {}
     told = _told(counted)
-    for each in _requests(counted):
-        case, received_ms, nation = _case(told, each, covered_ms)
+    for line in _lines(counted, boarding.REQUEST, _requests(counted)):
+        case, nation = _case(told, line, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
-        at_ms = _replied(told, each, told.cancelled)
+        at_ms = _replied(told, line, told.cancelled)
+        received_ms = next(filter(None, map(_received_ms, line)), None)
         if at_ms and received_ms is not None:
             times.setdefault(nation, []).append(min(at_ms) - received_ms)
     states = by_column(get_args(boarding.State), counted.nations, cases)
@@ -124,40 +137,49 @@ def _told(counted: Counted) -> _Told:
 
 
 def _case(
-    told: _Told, request: Fact, covered_ms: Mapping[str, int]
-) -> tuple[boarding.Case, int | None, str]:
-    """Return how a case stands, when who is asked took it in (ms UTC), and of whom."""
+    told: _Told, line: list[Fact], covered_ms: Mapping[str, int]
+) -> tuple[boarding.Case, str]:
+    """Return how a request with its versions stands, and of which nation it is asked."""
+    # A version that the node asked refused took the place of none there.
+    request = next((each for each in reversed(line) if not is_refused(each)), line[-1])
     row, members = request.row, _asked_of(request)
     nation = min((each.partition(".")[0] for each in members), default=row.nation)
     clock = told.clocks.get(request.about)
-    taken_ms = None if request.there is None else request.there.taken_ms
-    received_ms = None if is_refused(request) else taken_ms
+    received_ms = _received_ms(request)
     reports = [
         one.row.taken_ms // 1000
-        for one in told.results.get(request.about, ())
+        for each in line
+        for one in told.results.get(each.about, ())
         if one.row.verb in _ASKING and one.row.origin in {*members, row.origin}
     ]
     known = boarding.Known(
         silence=clock.silence if clock else "express",
         received=None if received_ms is None else received_ms // 1000,
         due=clock.due if clock else row.due,
-        replies=tuple(sorted(at_ms // 1000 for at_ms in _replied(told, request))),
+        replies=tuple(sorted(at_ms // 1000 for at_ms in _replied(told, line))),
         reported=min(reports, default=None),
         covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
         is_withdrawn=_is_over(request, told.over),
         is_declined=is_refused(request),
     )
     now = min(covered_ms.values()) // 1000
-    return boarding.case(known, now), received_ms, nation
+    return boarding.case(known, now), nation
 
 
-def _replied(told: _Told, request: Fact, but: _Over = frozenset()) -> list[int]:
+def _received_ms(request: Fact) -> int | None:
+    """Return when who is asked took a request in, in ms UTC; None where it did not."""
+    return None if request.there is None or is_refused(request) else request.there.taken_ms
+
+
+def _replied(told: _Told, line: list[Fact], but: _Over = frozenset()) -> list[int]:
     """Return when who was asked replied, in ms UTC, without the replies that are over."""
-    members = _asked_of(request)
     return [
         one.row.taken_ms
-        for one in told.replies.get(request.about, ())
-        if one.row.verb == "reply" and one.row.origin in members and not _is_over(one, but)
+        for each in line
+        for one in told.replies.get(each.about, ())
+        if one.row.verb == "reply"
+        and one.row.origin in _asked_of(each)
+        and not _is_over(one, but)
     ]
 
 
@@ -186,23 +208,32 @@ def _replies(counted: Counted, kind: str) -> dict[Named | None, list[Fact]]:
     return found
 
 
-def _lines(counted: Counted) -> list[list[Fact]]:
-    """Return the period's requests for information, each with its newer versions behind it.
+def _lines(counted: Counted, kind: str, counting: list[Fact]) -> list[list[Fact]]:
+    """Return requests, each with its newer versions behind it.
 
     Facts are in the order of time by two clocks, those of one author by one: a version comes
     behind what it replaces.
+
+    Args:
+        counted: all that is looked at.
+        kind: the type of the requests.
+        counting: those that are to be counted, by their first versions. What was refused is a
+            version only if it is among them.
     """
     heads: dict[tuple[str, Named | None], list[Fact]] = {}
-    for each in counted.facts:
-        if each.row.kind != "accepted" or not _asks(each, "rfi") or is_refused(each):
+    wanted = {id(each) for each in counting}
+    every = (*counted.facts, *counted.kept())
+    for each in sorted(every, key=lambda one: one.row.taken_ms):
+        if each.row.kind != "accepted" or not _asks(each, kind):
+            continue
+        if is_refused(each) and id(each) not in wanted:
             continue
         origin = each.row.origin
         older = (heads.get((origin, of)) for rel, of in each.refs if rel == "supersedes")
         line = next((one for one in older if one is not None), [])
         line.append(each)
         heads[origin, each.about] = line
-    counting = {id(each) for each in counted.bulletins()}
-    firsts = {id(line): line for line in heads.values() if id(line[0]) in counting}
+    firsts = {id(line): line for line in heads.values() if id(line[0]) in wanted}
     return list(firsts.values())
 
 

@@ -44,8 +44,9 @@ class Counted(NamedTuple):
 
     Attributes:
         facts: the entries.
-        also: bulletins that are counted elsewhere, with those of their recipients who are not:
-            what became of them there is counted here.
+        also: bulletins that went abroad as well, with those of their recipients who are at
+            home: what became of them there is counted here. The bulletins themselves are
+            counted elsewhere, unless they were refused there and so are counted nowhere else.
         nations: in which order columns stand.
         since_ms: the first millisecond of the period; ``before_ms``: the first one after it.
         status: of the bulletins that count.
@@ -58,9 +59,13 @@ class Counted(NamedTuple):
     before_ms: int
     status: str
 
+    def holds(self, at_ms: int) -> bool:
+        """Tell whether a moment is in the period."""
+        return self.since_ms <= at_ms < self.before_ms
+
     def is_within(self, row: Row) -> bool:
         """Tell whether an entry was taken in at its home in the period."""
-        return self.since_ms <= row.taken_ms < self.before_ms
+        return self.holds(row.taken_ms)
 
     def of_period(self, kind: str) -> Iterator[Fact]:
         """Yield the period's entries of a kind."""
@@ -69,17 +74,28 @@ class Counted(NamedTuple):
         )
 
     def bulletins(self) -> list[Fact]:
-        """Return the bulletins that count: of this status, and not refused there."""
-        return [each for each in self.facts if self._counts(each)]
+        """Return the bulletins that count: of this status, and not refused there.
+
+        Refused there, and owed to somebody at home: then they count with what is at home.
+        """
+        found = [each for each in self.facts if self._is_asked(each) and not is_refused(each)]
+        return found + [each for each in self.kept() if self._is_asked(each)]
+
+    def kept(self) -> list[Fact]:
+        """Return what was refused there, and reached those at home all the same."""
+        return [each for each in self.also if each.owed and is_refused(each)]
 
     def elsewhere(self) -> list[Fact]:
         """Return bulletins that count elsewhere and have recipients here."""
-        return [each for each in self.also if self._counts(each) and each.owed]
+        return [
+            each
+            for each in self.also
+            if self._is_asked(each) and each.owed and not is_refused(each)
+        ]
 
-    def _counts(self, fact: Fact) -> bool:
+    def _is_asked(self, fact: Fact) -> bool:
         row = fact.row
-        is_ours = row.kind == "accepted" and row.status == self.status
-        return is_ours and self.is_within(row) and not is_refused(fact)
+        return row.kind == "accepted" and row.status == self.status and self.is_within(row)
 
     def seen(self) -> dict[Named | None, Seen]:
         """Return when each bulletin was first shown to be seen: by name, endpoint and stage."""
@@ -140,7 +156,7 @@ def volumes(counted: Counted) -> Iterator[Table]:
     """Count bulletins by type, agency, precedence and month, and entries of each kind."""
     found, nations = counted.bulletins(), counted.nations
     yield _by_nation(Column("types", "types"), nations, found, lambda row: row.type)
-    yield _agencies(found)
+    yield _agencies(found, counted.elsewhere())
     column = Column("precedence", "precedence")
     yield _by_nation(column, nations, found, lambda row: row.precedence, PRECEDENCES)
     column = Column("months", "month")
@@ -173,10 +189,9 @@ def _months(counted: Counted) -> list[str]:
     return found
 
 
-def _agencies(found: Iterable[Fact]) -> Table:
-    posted, received = Counter[str](), Counter[str]()
-    for each in found:
-        posted[each.row.origin] += 1
+def _agencies(found: Sequence[Fact], elsewhere: Sequence[Fact]) -> Table:
+    posted, received = Counter(each.row.origin for each in found), Counter[str]()
+    for each in (*found, *elsewhere):
         received.update({name.partition("/")[0] for name in each.owed})
     rows = tuple((name, posted[name], received[name]) for name in sorted({*posted, *received}))
     columns = (Column("agencies", "text"), Column("posted"), Column("received"))
@@ -194,9 +209,11 @@ def response(counted: Counted) -> Iterator[Table]:
     seen = counted.seen()
     for each in counted.bulletins():
         row, there = each.row, each.there
-        if row.observed is not None:
+        # A newer version repeats when it was observed: it was told of already.
+        if row.observed is not None and row.verb == "new":
             _add(times, "accepted", row, row.taken_ms - row.observed * 1000)
-        if there is not None:
+        # By a later grant it came for nobody whom it names: it had not been on its way since.
+        if there is not None and each.owed and not is_refused(each):
             _add(times, "crossed", row, there.taken_ms - row.taken_ms)
     for each in (*counted.bulletins(), *counted.elsewhere()):
         row, by = each.row, seen.get(each.about, {})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Goes up with any change of what is counted, or how: figures of two templates do not compare.
-TEMPLATE: Final = 5
+TEMPLATE: Final = 6
 SHARED: Final = "shared"
 
 # What stands in a column: counts; seconds, rounded down; hundredths of a percent; a time, in
@@ -55,6 +55,11 @@ class Table(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    def cells(self, name: str) -> list[Cell]:
+        """Return what stands in a column, by its name."""
+        place = [each.name for each in self.columns].index(name)
+        return [row[place] for row in self.rows]
+
 
 class Report(msgspec.Struct, frozen=True):
     """All that is told of a period.
@@ -64,7 +69,8 @@ class Report(msgspec.Struct, frozen=True):
         scope: ``shared``: what crossed; or the node whose national annex it is.
         since: the first moment of the period, and ``before``: the first one after it, UTC.
         status: of the bulletins that are counted: actual, exercise or test.
-        whole: both journals reach to the end of the period.
+        whole: both journals reach to the end of the period, and of it nothing is owed across
+            that had not come.
         anchor: the digest of the first root from which all was verified.
         tables: in their fixed order.
     """

@@ -87,7 +87,10 @@ def make(sources: Iterable[Source], asked: Asked) -> Report:
         since=zulu(since_ms // 1000),
         before=zulu(before_ms // 1000),
         status=counted.status,
-        whole=all(each.covered_ms >= before_ms for each in both.held),
+        whole=all(
+            each.covered_ms >= before_ms and not _still_owed(both, counted, each.node)
+            for each in both.held
+        ),
         anchor=asked.anchor,
         tables=tuple(_tables(both, counted, is_shared=not asked.annex)),
     )
@@ -110,19 +113,20 @@ def _tables(both: Shared, counted: Counted, *, is_shared: bool) -> Iterator[Tabl
     yield counting.refusals(counted)
     yield counting.events(counted)
     yield _witnesses(both, counted)
-    yield _verified(both)
+    yield _verified(both, counted)
 
 
 def _witnesses(both: Shared, counted: Counted) -> Table:
     rows = []
     for each in both.held:
         since_ms = max(counted.since_ms, each.first_ms)
-        before_ms = min(counted.before_ms, each.covered_ms)
-        found = up(each.marks, _limit_s(each), since_ms, before_ms)
-        rows.append((each.node, *found))
+        until_ms = min(counted.before_ms, each.covered_ms)
+        found = up(each.marks, _limit_s(each), since_ms, until_ms, counted.before_ms)
+        rows.append((each.node, until_ms, *found))
     columns = (
-        *(Column("nation", "nation"), Column("checkpoints"), Column("cosigned_in_time")),
-        *(Column("longest", "seconds"), Column("down", "seconds"), Column("up", "share")),
+        *(Column("nation", "nation"), Column("until", "time"), Column("checkpoints")),
+        *(Column("cosigned_in_time"), Column("undecided"), Column("longest", "seconds")),
+        *(Column("down", "seconds"), Column("unknown", "seconds"), Column("up", "share")),
     )
     return Table("witnesses", columns, tuple(rows))
 
@@ -132,7 +136,21 @@ def _limit_s(held: Held) -> int:
     return agreed.witnesses.limit_s if agreed is not None and agreed.witnesses else 0
 
 
-def _verified(both: Shared) -> Table:
+def _still_owed(both: Shared, counted: Counted, node: str) -> int:
+    """Return how many entries of the period are owed across, and had not come by the end."""
+    return sum(1 for at_ms in both.owed_ms[node] if counted.holds(at_ms))
+
+
+def _earlier(both: Shared, counted: Counted, node: str) -> int:
+    """Return how many bulletins from before the period were taken in there only during it.
+
+    They belong to an earlier report, and may be in none that was made so far.
+    """
+    taken = both.taken_ms[node]
+    return sum(1 for home, there in taken if home < counted.since_ms and counted.holds(there))
+
+
+def _verified(both: Shared, counted: Counted) -> Table:
     """Say on what it all rests: sizes, roots, who cosigned them, and what crossed."""
     rows = []
     for each in both.held:
@@ -143,12 +161,14 @@ def _verified(both: Shared) -> Table:
                 " ".join(vouched.by) if vouched else None,
                 vouched.at * 1000 if vouched else None,
                 *(both.crossed[each.node], both.waiting[each.node], both.overtaken[each.node]),
+                *(_still_owed(both, counted, each.node), _earlier(both, counted, each.node)),
                 each.lost,
             )
         )
     columns = (
         *(Column("nation", "nation"), Column("size"), Column("root", "text")),
         *(Column("covered", "time"), Column("witnesses", "text"), Column("cosigned", "time")),
-        *(Column("crossed"), Column("waiting"), Column("overtaken"), Column("lost")),
+        *(Column("crossed"), Column("waiting"), Column("overtaken")),
+        *(Column("still_owed"), Column("earlier"), Column("lost")),
     )
     return Table("verified", columns, tuple(rows))

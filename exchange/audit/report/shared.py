@@ -75,7 +75,7 @@ class Fact(NamedTuple):
         row: of its home, where nothing is inherited from other entries; ``journal`` in it is
             the nation, whatever its node's name.
         owed: whom it is owed to where it is counted: there, or at home if it did not cross.
-        there: the other journal's row; None of what did not cross.
+        there: the other journal's row, of what it refused too; None of what did not cross.
         ticking: of a notice of a boarding request's time, that time.
         about: the bulletin that it is, or is about; None where it is about none.
         refs: of a bulletin, others that it bears on, each with the relation.
@@ -98,7 +98,7 @@ class Held(NamedTuple):
         vouched: who cosigned that size first, and when; None where nobody must.
         first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
         agreed: the arrangement in force at its end.
-        marks: its checkpoints, as far as they stand below the size.
+        marks: its checkpoints, as far as they stand below the size, and who cosigned that.
         lost: how many of its entries survive nowhere in it.
     """
 
@@ -121,10 +121,13 @@ class Shared(NamedTuple):
         held: each up to its size.
         facts: what crossed; or, where an annex is wanted, what of that journal did not. In the
             order of time.
-        also: of an annex, the journal's bulletins that crossed, with their recipients at home.
+        also: of an annex, the journal's bulletins that crossed or were refused there, with
+            their recipients at home.
         crossed: by node, how many entries of its journal crossed.
         waiting: and how many are owed across and had not been taken in there.
         overtaken: and how many had not, though later ones that went in their turn had been.
+        owed_ms: and when each of these two kinds was taken in at home, in ms UTC.
+        taken_ms: of each bulletin that was taken in there, when at home and when there.
     """
 
     held: tuple[Held, ...]
@@ -133,6 +136,8 @@ class Shared(NamedTuple):
     crossed: Mapping[str, int]
     waiting: Mapping[str, int]
     overtaken: Mapping[str, int]
+    owed_ms: Mapping[str, Sequence[int]]
+    taken_ms: Mapping[str, Sequence[tuple[int, int]]]
 
 
 class _End(NamedTuple):
@@ -147,10 +152,13 @@ class _End(NamedTuple):
 
 
 class _Walked(NamedTuple):
-    """One journal, read once: what came from the other, and its own entries by index."""
+    """One journal, read once: what came from the other, and its own entries by index.
+
+    ``own`` are these with when each was taken in, in ms UTC, in order.
+    """
 
     came: dict[int, tuple[Row, tuple[str, ...]]]
-    own: list[int]
+    own: dict[int, int]
     across: set[int]
     # Of its own, what survives nowhere in it: it is told by what the other has of it, or not.
     lost: set[int]
@@ -163,6 +171,11 @@ class _Walked(NamedTuple):
     def owed(self, came: Container[int]) -> list[int]:
         """Return which of its own are owed across, and are not among these."""
         return [each for each in self.own if each in self.across and each not in came]
+
+    def taken(self, came: Mapping[int, tuple[Row, tuple[str, ...]]]) -> list[tuple[int, int]]:
+        """Return when its bulletins were taken in, here and there, in ms UTC."""
+        found = ((self.own[each], came[each][0]) for each in self.crossed(came))
+        return [(at_ms, there.taken_ms) for at_ms, there in found if there.kind == "accepted"]
 
 
 def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
@@ -199,7 +212,10 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
             told = {*came, *walked[node].lost}
             rest = (each for each in walked[node].own if each not in told)
             facts = [_fact(source, nation, each) for each in rest]
-            at_home = (_fact(source, nation, each) for each in crossed[node])
+            at_home = (
+                _fact(source, nation, each)._replace(there=came[each][0])
+                for each in crossed[node]
+            )
             also = tuple(each for each in at_home if each.row.kind == "accepted")
         elif not annex:
             abroad = by_node[other]
@@ -215,6 +231,8 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
         {node: len(of) for node, of in crossed.items()},
         {node: len(of) - overtaken[node] for node, of in owed.items()},
         overtaken,
+        {node: [walked[node].own[each] for each in of] for node, of in owed.items()},
+        {node: walked[node].taken(walked[other].came) for node, other in pairs},
     )
 
 
@@ -251,7 +269,11 @@ def _end(source: Source, node: str, named: int | None) -> _End:
     nations = tuple(peering.nations_of(node, view(size)))
     if len(nations) != 1:
         raise Refusal(Code.WRONG_VALUE, "/serves", found=node)
-    return _End(node, nations[0], size, vouched, found.below(size), view(size).arrangement)
+    agreed, ending = view(size).arrangement, found.ending(size, vouched)
+    if vouched is not None:
+        # Nobody waits for witnesses of what was signed before they were agreed on.
+        ending = ending.of(is_asked)
+    return _End(node, nations[0], size, vouched, ending, agreed)
 
 
 def _views(source: Source) -> list[tuple[int, View]]:
@@ -268,7 +290,7 @@ def _views(source: Source) -> list[tuple[int, View]]:
 
 def _walk(source: Source, end: _End, other: _End) -> _Walked:
     came = dict[int, tuple[Row, tuple[str, ...]]]()
-    own, across, lost, first_ms, covered_ms = list[int](), set[int](), set[int](), 0, 0
+    own, across, lost, first_ms, covered_ms = dict[int, int](), set[int](), set[int](), 0, 0
     for stored in _entries(source, end.size):
         facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
@@ -280,7 +302,7 @@ def _walk(source: Source, end: _End, other: _End) -> _Walked:
                 owed = _owed(stored.entry, end.nation)
                 came[home.index] = (_row(stored.index, stored.entry, end.nation), owed)
         elif not isinstance(facts, _OWN_KINDS):
-            own.append(stored.index)
+            own[stored.index] = facts.taken_ms
             if peering.is_taken_in(facts, (other.nation,)):
                 across.add(stored.index)
     root = b64(root_at(end.size, _Hashes(source)))

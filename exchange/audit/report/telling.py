@@ -5,6 +5,7 @@ Page and document are both made of this, so that they say the same.
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from exchange.web.pages import moment_ms
 from exchange.web.words import load, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from exchange.audit.report.figures import Cell, Column, Report, Table
     from exchange.model.codes import Codes, Lang
@@ -110,7 +111,7 @@ class _Teller:
             (t("report.fact.template"), str(report.template)),
         )
         notes = [t("report.note.shared") if is_shared else t("report.note.annex")]
-        notes += [] if report.whole else [t("report.note.unfinished")]
+        notes += [t(key) for key in unfinished(report)]
         is_actual = report.status == "actual"
         return Told(
             lang=self._lang,
@@ -201,6 +202,16 @@ class _Teller:
         if column.form in {"types", "refusals"}:
             return text.upper() if column.form == "types" else text
         return self._cell(cell, column)
+
+
+def unfinished(report: Report) -> Iterator[str]:
+    """Yield why a report is not final, as keys of its words; nothing where it is."""
+    before_ms = int(dt.datetime.fromisoformat(report.before).timestamp()) * 1000
+    verified = report.table("verified")
+    if any(_plain(each) < before_ms for each in verified.cells("covered")):
+        yield "report.note.unfinished"
+    if any(verified.cells("still_owed")):
+        yield "report.note.owed"
 
 
 def _plain(cell: Cell) -> int:
