@@ -165,6 +165,7 @@ class Code(StrEnum):
     MIRROR_MISMATCH = "mirror-mismatch"
     MIRRORS_DIFFER = "mirrors-differ"
     INDEX_LONGER = "index-longer"
+    STATE_OTHER = "state-other"
     ENTRY_UNTRUE = "entry-untrue"
     INBOX_GAP = "inbox-gap"
     ITEM_WITHHELD = "item-withheld"

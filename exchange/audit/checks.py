@@ -31,6 +31,7 @@ Name = Literal[
     "kept",
     "cosigned",
     "lost",
+    "state",
 ]
 
 

@@ -1,10 +1,10 @@
 """Verification of a mirror that goes on where an earlier one ended: by what is new alone.
 
 What an earlier one found is in the auditor's own file (``memory``), and is bound to the mirror
-by size and root. Where it is of another anchor or exchange, or cannot be read, it is forgotten,
-and all is verified anew. Of another program, or where the mirror has another root, all is
-verified anew too, and held to how far that one came: a past that was held is not forgotten for
-another. An older entry that a newer one depends on is read again, and held to
+by size and root. Of another program, or where the mirror has another root, all is verified
+anew, and held to how far that one came: a past that was held is not forgotten for another.
+Nothing is, that nobody asked to be: a state of another journal is named, and left as it is. An
+older entry that a newer one depends on is read again, and held to
 the root by a proof of its inclusion. That the *other* older bytes still are as they were then
 is not looked at: verifying without that file does.
 """
@@ -38,8 +38,6 @@ FORM: Final = 4
 # entries, saving would take the longer share the more there is.
 _OFTEN: Final = 2_000
 _SHARE: Final = 8
-# A journal begins with its node, and then its first root.
-_FIRST: Final = 4
 
 
 class Rows(Protocol):
@@ -98,10 +96,15 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Past(NamedTuple):
-    """How far an earlier verification came: entries, and their root."""
+    """How far an earlier verification came: entries, and their root; and of what.
+
+    ``own`` is the digest of the journal's first root; empty where that is not known.
+    """
 
     size: int
     root: bytes
+    node: str
+    own: str
 
 
 def load(
@@ -114,47 +117,55 @@ def load(
     Args:
         memory: the auditor's own file.
         source: the mirror.
-        anchor: digest of the first root, if the auditor brought one: another one than then
-            is another verification.
+        anchor: digest of the first root, if the auditor brought one.
 
     Raises:
-        Fault: the mirror cannot be read; or ``file``: what is remembered is of another node's.
+        Fault: the mirror cannot be read; or ``state-other``: what is remembered is of another
+            anchor, or damaged.
     """
     raw = memory.state()
-    known = None if raw is None else _known(raw, anchor)
-    if raw is None or known is None:
+    if raw is None:
         memory.clear()
         return None, None
-    node, own = _whose(source)
-    if known.own == own and node != known.node:
-        raise Fault(Code.FILE, name="--state", found=f"state of node {known.node}")
-    frontier = Frontier.decode(known.frontier)
-    state = _read(raw)
-    if state is not None and frontier.size <= source.size():
-        with suppress(Fault, Refusal):
-            if root_at(frontier.size, Older(source)) == frontier.root():
-                return state, None
+    known = _known(raw)
+    if known.anchor != (anchor or ""):
+        raise Fault(Code.STATE_OTHER, "/anchor", expected=known.anchor or "-")
+    frontier, state = Frontier.decode(known.frontier), _read(raw)
+    if state is not None and _goes_on(frontier, source):
+        return state, None
     memory.clear()
-    # Made anew, an exercise has nodes of the same names.
-    return None, Past(frontier.size, frontier.root()) if known.own == own else None
+    own = known.own or known.anchor
+    return None, Past(frontier.size, frontier.root(), known.node, own)
+
+
+def _goes_on(frontier: Frontier, source: Source) -> bool:
+    """Tell whether a mirror has what was verified, and can be verified from there on."""
+    size = frontier.size
+    with suppress(Fault, Refusal):
+        if size > source.size() or root_at(size, Older(source)) != frontier.root():
+            return False
+        # In the middle of what was declared lost since, there is nothing to go on from.
+        rows = source.read(size, 1)
+        return not (rows and isinstance(entries.decode(rows[0].entry).facts, entries.Lost))
+    return False
 
 
 class _Known(msgspec.Struct, frozen=True):
     """What a state of any form says of where it ended."""
 
     anchor: str
-    own: str
     node: str
     frontier: bytes
+    own: str = ""
 
 
-def _known(raw: bytes, anchor: str | None) -> _Known | None:
+def _known(raw: bytes) -> _Known:
     try:
         known = msgspec.json.decode(raw, type=_Known)
         Frontier.decode(known.frontier)
-    except (msgspec.DecodeError, ValueError):
-        return None
-    return known if known.anchor == (anchor or "") else None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Fault(Code.STATE_OTHER, "", found="damaged") from error
+    return known
 
 
 def _read(raw: bytes) -> State | None:
@@ -163,19 +174,6 @@ def _read(raw: bytes) -> State | None:
     except msgspec.DecodeError:
         return None
     return state if (state.form, state.program) == (FORM, __version__) else None
-
-
-def _whose(source: Source) -> tuple[str, str]:
-    """Return the node that a journal begins with, and the digest of its first root."""
-    node = own = ""
-    with suppress(Fault, Refusal):
-        for stored in source.read(0, _FIRST):
-            facts = entries.decode(stored.entry).facts
-            if isinstance(facts, entries.EpochOpened):
-                node = node or facts.node
-            elif isinstance(facts, entries.Trust):
-                own = own or facts.document.digest
-    return node, own
 
 
 def is_due(size: int, saved: int) -> bool:

@@ -7,7 +7,7 @@ and answers, each with the entry that says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from exchange.audit.index import Index, Journal
     from exchange.audit.rows import Row
+
+
+_WEIGHS: Final = ("cancels", "corrects", "supersedes", "answers")
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -82,13 +85,22 @@ def _step(row: Row, identity: str, itself: Sequence[Row]) -> Step:
 
 def _relation(row: Row, identity: str, itself: Sequence[Row]) -> str:
     """Return how a bulletin bears on another; of what is in no journal here, as it says."""
-    for (relation, named), digest in zip(row.refs, row.named, strict=False):
-        if named == identity:
-            bears = (
-                each.digest == digest and (relation == "answers" or each.origin == row.origin)
-                for each in itself
-            )
-            return relation if not itself or any(bears) else "names"
+    said = [
+        (relation, digest)
+        for (relation, named), digest in zip(row.refs, row.named, strict=False)
+        if named == identity
+    ]
+    bears = [
+        relation
+        for relation, digest in said
+        for each in itself
+        if each.digest == digest and (relation == "answers" or each.origin == row.origin)
+    ]
+    if said and itself:
+        # One that answers what it corrects or cancels does that above all.
+        return min(bears, key=_WEIGHS.index, default="names")
+    for relation, _ in said:
+        return relation
     return ""
 
 

@@ -104,13 +104,14 @@ class Verifier:
         self._attached = attached.Attached(files)
         self._purges = Purges()
         # What was not there to be looked at makes no check.
-        given: dict[Name, object] = {"kept": kept, "attachments": files}
+        given: dict[Name, object] = {"kept": kept, "attachments": files, "state": past}
         self._skipped = {name for name, brought in given.items() if brought is None}
         self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
         frontier = Frontier.decode(state.frontier) if state else Frontier()
         self._memory, self._state, self._past = memory, state, past
+        self._first_lost: int | None = None
         self._entry_at = Reader(source, frontier)
         self._hashes = Grown(source, frontier)
         self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob, ahead)
@@ -255,7 +256,7 @@ class Verifier:
             self._tables.completed(tile, stored.index)
         frontier, past = self._hashes.frontier, self._past
         if past is not None and frontier.size == past.size and frontier.root() == past.root:
-            self._past = None
+            self._past, self._held["state"] = None, past.size
         return leaf
 
     def _replay(self, stored: Stored) -> None:
@@ -265,7 +266,9 @@ class Verifier:
                 self._signed.add(stored.index, facts, self._replayer.view)
             if isinstance(facts, entries.Trust | entries.TrustReceived):
                 self._trust.append(stored.index)
-            self._held["lost"] += isinstance(facts, entries.Lost)
+            if isinstance(facts, entries.Lost):
+                self._held["lost"] += 1
+                self._first_lost = self._first_lost or stored.index
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
                 self._replayer.take_anchor(facts.document.digest)
             if "replay" in self._failed:
@@ -347,11 +350,16 @@ class Verifier:
         """Tell where this is not what an earlier verification held, gone on with."""
         if (past := self._past) is None:
             return
-        self._skipped.discard("kept")
-        size = self._hashes.frontier.size
-        at = "/state/size" if size < past.size else "/state/root"
+        size, own = self._hashes.frontier.size, self._replayer.view.anchor
+        if self._node != past.node or own != past.own:
+            at = "/node"
+        elif self._first_lost is not None and self._first_lost < past.size:
+            # Their hashes may have survived nowhere: then the root is another since.
+            at = "/lost"
+        else:
+            at = "/size" if size < past.size else "/root"
         refusal = Refusal(Code.BAD_CHECKPOINT, at, expected=past.size, found=size)
-        self._fail("kept", None, refusal)
+        self._fail("state", None, refusal)
 
     def _check_purges(self) -> None:
         """Hold orders to their time, and what is said to be gone to what is there."""

@@ -97,4 +97,11 @@ CHECKS = {
             "entries are called lost that no declaration covers",
         ),
     ),
+    "state": (
+        ("asientos que ya se habían verificado", "entries that were verified before"),
+        (
+            "no es lo que se había verificado antes (--state)",
+            "is not what was verified before (--state)",
+        ),
+    ),
 }  # fmt: skip

@@ -227,7 +227,7 @@ def says_nothing_of_it(fault: Fault) -> bool:
     file; or it is the auditor's own that is the matter: then nobody has tampered with it, as
     far as is known. All else that keeps it from being read is of the file.
     """
-    if fault.code in (Code.JOURNAL_VERSION, Code.OTHER_FILE, Code.FILE):
+    if fault.code in (Code.JOURNAL_VERSION, Code.OTHER_FILE, Code.FILE, Code.STATE_OTHER):
         return True
     return str(fault.facts.get("reason", "")).startswith(_AROUND)
 

@@ -190,7 +190,7 @@ def watch(
     try:
         asyncio.run(watcher.run(every, times))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(output.EXIT_TAMPERED if watcher.is_tampered else 130)
     if watcher.is_tampered:
         sys.exit(output.EXIT_TAMPERED)
     if watcher.missed:

@@ -52,8 +52,11 @@ _OF_MIRRORS: Final = frozenset(
         ("heads", Code.BAD_PROOF, "/snapshot"),
     }
 )
-# Where all else holds, these tell of what was given alone.
+# Where all else holds, these tell of what was given alone; and of this nobody can say.
 _OF_ITSELF: Final = frozenset({"", "/note", "/path", "/index"})
+_EITHER: Final = "/signatures"
+# Where nothing else fails, the state is of something else, and says nothing of the journal.
+_OTHER_STATE: Final = frozenset({"/node", "/lost"})
 
 
 def may_be_mirror(report: Report) -> bool:
@@ -73,11 +76,27 @@ def of(report: Report) -> Literal["intact", "unsaid", "tampered"]:
     return "unsaid" if may_be_mirror(report) else "tampered"
 
 
-def is_against(report: Report) -> bool:
-    """Tell whether something is said against the journal, and not of what was given alone."""
-    failed = {each.name: each.at for each in report.checks if not each.ok}
-    of_itself = len(failed) == 1 and failed.get("kept") in _OF_ITSELF
+def is_against(report: Report) -> bool | None:
+    """Tell whether something is said against the journal, and not of what was given alone.
+
+    None: it may be either.
+    """
+    failed = _failed(report)
+    if failed.keys() == {"kept"} and failed["kept"] == _EITHER:
+        return None
+    of_itself = failed.keys() == {"kept"} and failed["kept"] in _OF_ITSELF
     return bool(failed) and not (of_itself or may_be_mirror(report))
+
+
+def of_another_state(report: Report) -> str:
+    """Return why the state says nothing of this journal, where nothing else fails; or empty."""
+    failed = _failed(report)
+    is_alone = failed.keys() == {"state"} and failed["state"] in _OTHER_STATE
+    return failed["state"] if is_alone else ""
+
+
+def _failed(report: Report) -> dict[str, str]:
+    return {each.name: each.at for each in report.checks if not each.ok}
 
 
 def lines(report: Report, *, spanish: bool) -> Iterator[str]:
@@ -181,15 +200,15 @@ def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
 
 def _of_kept(report: Report, *, spanish: bool) -> Iterator[str]:
     """Say what is the matter with what was kept elsewhere, and whether with the journal."""
-    failed = {each.name: each.at for each in report.checks if not each.ok}
-    if "kept" not in failed:
-        return
-    at = failed["kept"].removeprefix("/state")
-    what = "Lo que se guardó aparte" if spanish else "What was kept elsewhere"
-    if at != failed["kept"]:
-        what = "Lo verificado antes (--state)" if spanish else "What was verified (--state)"
-    yield f"{what} {_OF_KEPT.get(at, _ALTERED)[0 if spanish else 1]}"
-    if not is_against(report):
+    failed = _failed(report)
+    for name, what in (
+        ("state", ("Lo verificado antes (--state)", "What was verified before (--state)")),
+        ("kept", ("Lo que se guardó aparte", "What was kept elsewhere")),
+    ):
+        if name in failed:
+            told = _OF_KEPT.get(failed[name], _ALTERED)
+            yield f"{what[0 if spanish else 1]} {told[0 if spanish else 1]}"
+    if "kept" in failed and is_against(report) is False:
         yield "Nada dice contra este diario." if spanish else "Nothing against this journal."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -111,6 +112,8 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     if len(files) == 1:
         report = _verified(session, files[0], asked)
         _must_be_said([(files[0], report)])
+        if at := verdict.of_another_state(report):
+            raise Fault(Code.STATE_OTHER, at, name=report.node)
         _show(session, files[0], report)
         _warn(session, files[0], is_mirror=is_mirror)
         _end(ok=report.ok, anchored=report.anchored)
@@ -365,8 +368,12 @@ def _memory(
     from exchange.audit.memory import Memory  # noqa: PLC0415
 
     if asked.state is not None:
-        with Memory.open(asked.state) as memory:
-            yield memory, *resuming.load(memory, source, asked.anchor)
+        try:
+            with Memory.open(asked.state) as memory:
+                yield memory, *resuming.load(memory, source, asked.anchor)
+        except sqlite3.DatabaseError as error:
+            # The journal's own are faults by now.
+            raise Fault(Code.STATE_OTHER, "", found="damaged") from error
     elif source.size() >= ahead.WORTHWHILE:
         with (
             TemporaryDirectory(prefix="exchange-") as folder,
@@ -392,7 +399,7 @@ def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | No
     """Return the folder of attachments; a mirror has none, whatever lies beside it."""
     from exchange.store.kept_files import KeptFiles  # noqa: PLC0415
 
-    beside = file.with_name(BLOBS)
+    beside = file.resolve().with_name(BLOBS)
     if blobs is None and beside.is_dir() and not is_mirror:
         blobs = beside
     return None if blobs is None else KeptFiles(blobs)

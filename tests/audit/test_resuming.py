@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -298,30 +299,67 @@ def test_checkpoint_of_another_past_is_not_held_by_older_rows_that_nobody_hashed
             held(note(other), below)
 
 
-@pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "garbage"])
+@pytest.mark.parametrize("what", ["root", "program", "form", "form 3"])
 def test_where_anything_differs_all_is_verified_anew(begun, tmp_path, monkeypatch, what):
     file, state, _ = begun
-    bad, anchor = shutil.copy(file, tmp_path / "other.db"), "given"
+    bad = shutil.copy(file, tmp_path / "other.db")
     if what == "root":
         with closing(sqlite3.connect(bad)) as db:
             db.execute("UPDATE hashes SET run = zeroblob(length(run))")
             db.commit()
-    elif what == "anchor":
-        anchor = None
     elif what == "program":
         monkeypatch.setattr(resuming, "__version__", "another")
     elif what == "form":
         monkeypatch.setattr(resuming, "FORM", 99)
     else:
-        with closing(sqlite3.connect(state)) as db:
-            db.execute("UPDATE state SET state = 'x'")
-            db.commit()
-    report = verified(bad, state, anchor=anchor)
+        as_before(state)
+    report = verified(bad, state)
     assert report.since == 0
-    assert report == verified(bad, anchor=anchor)
+    # And held to what was verified before.
+    *checks, held = report.checks
+    assert (held.name, held.ok, held.held > 100) == ("state", True, True)
+    assert msgspec.structs.replace(report, checks=checks) == verified(bad)
 
 
-@pytest.mark.parametrize("program", ["the same", "another"])
+def as_before(state):
+    """As the release before this one kept it: without the journal's first root."""
+    with closing(sqlite3.connect(state)) as db:
+        ((raw,),) = db.execute("SELECT state FROM state")
+        kept = {**json.loads(raw), "form": 3}
+        del kept["own"]
+        db.execute("UPDATE state SET state = ?", (json.dumps(kept).encode(),))
+        db.commit()
+
+
+@pytest.mark.parametrize("anchor", [None, "A" * 43])
+def test_state_of_another_anchor_is_named_and_left_as_it_is(begun, anchor):
+    """An anchor that was left out once must not cost what was verified with it."""
+    file, state, _ = begun
+    before = remembered(state)
+    with pytest.raises(Fault) as caught:
+        verified(file, state, anchor=anchor)
+    assert (caught.value.code, caught.value.at) == ("state-other", "/anchor")
+    assert remembered(state) == before
+    assert verified(file, state).since > 0
+
+
+@pytest.mark.parametrize("kept", [b"x", b"{}", b'{"anchor":"","node":"pa","frontier":"AAAA"}'])
+def test_damaged_state_is_named_and_left_as_it_is(begun, kept):
+    file, state, _ = begun
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("UPDATE state SET state = ?", (kept,))
+        db.commit()
+    with pytest.raises(Fault, match="state-other"):
+        verified(file, state)
+    assert remembered(state) == kept
+
+
+def remembered(state):
+    with closing(sqlite3.connect(state)) as db:
+        return db.execute("SELECT state FROM state").fetchone()[0]
+
+
+@pytest.mark.parametrize("program", ["the same", "another", "before"])
 def test_shorter_one_is_held_to_what_was_verified_and_that_is_kept(
     begun, grown, monkeypatch, program
 ):
@@ -331,12 +369,14 @@ def test_shorter_one_is_held_to_what_was_verified_and_that_is_kept(
     assert until.ok
     if program == "another":
         monkeypatch.setattr(resuming, "__version__", "another")
+    elif program == "before":
+        as_before(state)
     for _ in range(2):
         report = verified(grown[0] / "before.db", state)
         (check,) = [check for check in report.checks if not check.ok]
-        assert (check.name, check.at, report.since) == ("kept", "/state/size", 0)
+        assert (check.name, check.at, report.since) == ("state", "/size", 0)
     monkeypatch.undo()
-    assert verified(file, state).since > until.since
+    assert program == "before" or verified(file, state).since > until.since
 
 
 def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch):

@@ -193,10 +193,14 @@ async def strangers(both, ids):
         ("stranger", WATCH, "cancels", either[1]),
         ("other", OPS, "cancels", either[1]),
         ("answered", WATCH, "answers", either[0]),
+        # Beside something else that it says of it.
+        ("both", OPS, "corrects", either[0]),
     ):
         kind, verb = verbs[relation]
         to = [WATCH if caller == OPS else OPS]
         refs = [Reference(relation, identity, named)]
+        if name == "both":
+            refs = [Reference("answers", identity, either[1]), *refs]
         made = land.envelope(
             endpoint=caller, to=to, type=kind, verb=verb, refs=refs, observed=now, issued=now
         )
@@ -217,9 +221,10 @@ def test_whoever_names_an_id_bears_on_nothing_but_its_authors_own(tmp_path):
         "stranger": "names",
         "other": "names",
         "answered": "answers",
+        "both": "corrects",
     }
     # In its line stand its author's, and answers.
-    assert set(told.others) == {traded.ids["corrected"], traded.ids["answered"]}
+    assert set(told.others) == {traded.ids[name] for name in ("corrected", "answered", "both")}
 
 
 def test_of_what_is_in_no_journal_here_others_say_what_they_say(tmp_path):

@@ -17,11 +17,17 @@ from exchange.cli.main import cli
 from exchange.errors import Code, Fault
 from exchange.model.codec import unb64
 from exchange.store.file import WriterLock
-from tests.audit.test_resuming import robbed
+from tests.audit.test_resuming import as_before, robbed
 from tests.audit.traded import everything, written
 from tests.builders import border
 
 FAR = 2**40
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON grp BEGIN DELETE FROM entry; END"
+# A name under which SQLite keeps things of its own.
+HIDDEN = """
+UPDATE sqlite_schema SET name = 'sqlite_t', sql = replace(sql, ' t ', ' sqlite_t ')
+WHERE name = 't'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +73,8 @@ def altered(file, *statements):
         ("view", ("ALTER TABLE entry RENAME TO other",
                   "CREATE VIEW entry AS SELECT idx, kind, bytes FROM other")),
         ("table", ("CREATE TABLE other (a)",)),
-        ("trigger", ("CREATE TRIGGER t AFTER INSERT ON grp BEGIN DELETE FROM entry; END",)),
+        ("trigger", (TRIGGER,)),
+        ("named as SQLite's", (TRIGGER, "PRAGMA writable_schema = ON", HIDDEN)),
         ("column", ("ALTER TABLE entry ADD COLUMN more TEXT",)),
         ("index", ("DROP INDEX due_at",)),
         ("place", ("INSERT INTO entry SELECT -5, kind, bytes FROM entry WHERE idx = 13",)),
@@ -162,13 +169,18 @@ def test_values_say_all_that_the_words_say(traded, files, tmp_path):
         note.write_text(f"exchange/pa\n{report['size'] + more}\n{root}\n")
         code, told = verify(files[0], "--checkpoint", note)
         assert (code, told["verdict"], failed(told).keys()) == (5, "tampered", {"kept"})
-        assert told["against_journal"] is bool(more)
+        # Whose keys these are: of that it may be either.
+        assert told["against_journal"] is (None if more else False)
     copy = tmp_path / "node.db"
     with closing(sqlite3.connect(traded.pa)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copy(traded.pa, copy)
     _, report = verify(copy, mirror=False)
     assert report["may_lack_newest"] is may_lack_newest(copy) is True
+
+
+def test_what_sqlite_keeps_for_itself_is_no_table_of_others(files):
+    assert verify(altered(files[0], "ANALYZE"))[0] == 0
 
 
 # -- what was verified before ------------------------------------------------------------------
@@ -196,18 +208,47 @@ def test_what_was_verified_is_not_forgotten_for_another_past(files, tmp_path):
     assert verify(files[0], "--state", state)[0] == 0
     for _ in range(2):
         code, report = verify(file, "--state", state)
-        assert (code, failed(report).keys(), report["since"]) == (5, {"kept"}, 0)
-        assert failed(report)["kept"]["at"].startswith("/state/")
+        assert (code, failed(report).keys(), report["since"]) == (5, {"state"}, 0)
+        assert failed(report)["state"]["at"] in {"/size", "/root"}
         assert report["against_journal"] is True
+    # What is given beside it, and says nothing, does not acquit it.
+    note = tmp_path / "note"
+    note.write_text("exchange/us\n3\n" + "A" * 43 + "=\n")
+    code, report = verify(file, "--state", state, "--checkpoint", note)
+    assert (code, failed(report).keys()) == (5, {"state", "kept"})
+    assert report["against_journal"] is True
     words = ["audit", "verify", "--mirror", str(file), "--anchor", border().anchor]
     said = CliRunner().invoke(cli, ["--lang", "en", *words, "--state", str(state)]).output
-    assert "What was verified (--state) is of a" in said
+    assert "What was verified before (--state) is of a" in said
     code, report = verify(files[0], "--state", state)
     assert (code, report["since"] > 0) == (0, True)
     # By itself that other one holds; and a state is of one node.
     assert verify(file)[0] == 0
     code, told = verify(files[1], "--state", state)
-    assert (code, told["error"]["code"]) == (3, "file")
+    assert (code, told["error"]["code"], told["error"]["at"]) == (3, "state-other", "/node")
+
+
+def test_what_a_file_says_of_itself_is_not_believed_before_it_is_verified(files, tmp_path):
+    """Else an altered first entry would make it another node's, of which the state is not."""
+    state = tmp_path / "state"
+    assert verify(files[0], "--state", state)[0] == 0
+    as_before(state)
+    with opened(files[0]) as source:
+        raw = source.read(0, 1)[0].entry
+    other = raw.replace(b'"pa"', b'"pz"')
+    altered(files[0], ("UPDATE entry SET bytes = ? WHERE idx = 0", (other,)))
+    code, report = verify(files[0], "--state", state)
+    assert (code, failed(report)["hashes"]["first"]) == (5, 0)
+
+
+def test_state_whose_pages_are_damaged_is_named(files, tmp_path):
+    state = tmp_path / "state"
+    assert verify(files[0], "--state", state)[0] == 0
+    raw = bytearray(state.read_bytes())
+    raw[4096:] = b"x" * len(raw[4096:])
+    state.write_bytes(raw)
+    code, told = verify(files[0], "--state", state)
+    assert (code, told["error"]["code"]) == (3, "state-other")
 
 
 # -- by a link ---------------------------------------------------------------------------------
@@ -233,3 +274,13 @@ def test_journal_by_a_link_is_read_with_its_log_and_locked_as_one(traded, tmp_pa
         WriterLock(link)
     assert caught.value.code is Code.JOURNAL_IN_USE
     lock.release()
+
+
+def test_attachments_of_a_journal_by_a_link_are_those_beside_it(traded, tmp_path):
+    (folder := tmp_path / "node").mkdir()
+    shutil.copy(traded.pa, folder / "journal.db")
+    (folder / "blobs").mkdir()
+    (link := tmp_path / "link.db").symlink_to(folder / "journal.db")
+    for file in (folder / "journal.db", link):
+        code, report = verify(file, mirror=False)
+        assert (code, report["attachments"]) == (0, 0)

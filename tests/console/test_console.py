@@ -233,12 +233,12 @@ async def test_each_view_is_saved_as_json_and_as_csv_by_the_links_on_its_page(ca
     change = f"/policy/us/{changed['entry']}"
     for path, names in (
         ("/", "node,size,newest"),
-        ("/checks/pa", "number,name,ok"),
+        ("/checks/pa", "node,size,root,anchored,anchor,number,name,ok"),
         ("/search?kind=accepted", "taken,nation,journal"),
         (f"/bulletin/{traded.ids['crossed']}", "step,taken,nation"),
         ("/entries?node=us&first=3", "taken,nation,journal"),
         ("/entry/pa/3", "taken,nation,journal"),
-        ("/proof/pa/3", "step,side,with,gives"),
+        ("/proof/pa/3", "node,entry,leaf,holds,size,root,step,side,with,gives"),
         ("/anomalies", "at,rule,journal"),
         ("/policy", "taken,node,entry"),
         (change, "taken,node,entry"),

@@ -89,9 +89,10 @@ class Files:
         report = self._background.checked[looking.node(request, self._background)].report
         if report is None:
             raise Refusal(Code.NOT_FOUND)
+        of = (report.node, report.size, report.root, report.anchored, report.anchor)
         names = ("number", "name", "ok", "held", "first", "code", "at")
-        rows = [[getattr(each, name) for name in names] for each in report.checks]
-        return Told(report, names, rows)
+        rows = [[*of, *(getattr(each, name) for name in names)] for each in report.checks]
+        return Told(report, ("node", "size", "root", "anchored", "anchor", *names), rows)
 
     async def _story(self, request: web.Request, reader: Reader) -> Told:
         del reader
@@ -126,8 +127,10 @@ class Files:
         if proved is None:
             raise Refusal(Code.NOT_FOUND, "/index", found=index)
         values = looking.proof(proved)
-        names = ("step", "side", "with", "gives")
-        return Told(values, names, [[each[name] for name in names] for each in values["steps"]])
+        names, head = ("step", "side", "with", "gives"), values["checkpoint"]
+        of = (node, index, values["leaf"], values["holds"], head["size"], head["root"])
+        rows = [[*of, *(each[name] for name in names)] for each in values["steps"]]
+        return Told(values, ("node", "entry", "leaf", "holds", "size", "root", *names), rows)
 
     async def _anomalies(self, request: web.Request, reader: Reader) -> Told:
         del request

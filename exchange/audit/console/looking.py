@@ -138,7 +138,7 @@ def standing(found: Standing, checked: Checked) -> dict[str, Any]:
 
 
 STANDING: Final = (
-    *("node", "size", "newest", "verdict", "signed_size", "signed_root", "signed_at"),
+    *("node", "size", "newest", "verification", "signed_size", "signed_root", "signed_at"),
     *("vouched_size", "vouched_at", "vouched_by", "quorum", "uncovered", "crossed", "error"),
 )
 
