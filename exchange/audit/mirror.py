@@ -115,6 +115,9 @@ class Mirror:
                 raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
             if note:
                 copy.must_be_of(at, note, desk)
+                # Asked for before any entry: a first mirror is held to it here for once.
+                copy.must_reach(note)
+                copy.must_be_under(note)
             return copy.size, copy.size - held
 
 
@@ -282,6 +285,16 @@ class _Copy:
         forms.check(record.facts, self.size, self._listed)
         self.taken.append(record.entry)
         return record
+
+    def must_reach(self, note: bytes) -> None:
+        """Hold the node to as many entries as it signed for.
+
+        Raises:
+            Refusal: ``bad-proof``.
+        """
+        signed = c2sp.parse(note).size
+        if self.size < signed:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=self.size)
 
     def must_be_under(self, note: bytes) -> None:
         """Hold all that was judged to a checkpoint that its node signed.

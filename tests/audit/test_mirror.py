@@ -171,6 +171,21 @@ def test_checkpoint_must_be_the_node_s(entries) -> None:
     assert refused(Told(entries, size, of_another), store)[0] is Code.BAD_CHECKPOINT
 
 
+def test_a_first_mirror_is_held_to_the_checkpoint_that_its_node_shows(entries) -> None:
+    size = len(entries)
+    for given, note, at in (
+        (entries, signed([b"x", *entries[1:]], size), "/root"),
+        (entries, signed([b"x", *entries[1:]], size - 2), "/root"),
+        (entries[:-1], signed(entries, size), "/size"),
+    ):
+        store = MemoryStore()
+        for _ in range(2):  # and when it is gone on with
+            with pytest.raises(Refusal) as refusal:
+                mirrored(Told(given, len(given), note), store)
+            assert refusal.value.at == at
+        assert mirrored(Told(entries, size, signed(entries, size)), store)[0] == size
+
+
 def test_leaf_that_was_altered_is_found_without_any_checkpoint(entries) -> None:
     store = held(entries, len(entries))
     store._tables.rows[0][0] ^= 1
