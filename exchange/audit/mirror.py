@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exchange.audit import forms
+from exchange.audit import forms, parted
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import bundle, forks, terms
@@ -18,7 +18,7 @@ from exchange.model.view import View
 from exchange.node import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.broker.records import Record
     from exchange.client.transport import Transport
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # How the facts of those entries begin that name a trust document.
 _TRUST: Final = b'{"kind":"trust'
+# And of those that hold a checkpoint.
+_CHECKPOINT: Final = b'{"kind":"checkpoint"'
 # As long as an idle node waits to date its checkpoint anew, three times.
 MAX_AGE_S: Final = 180
 
@@ -62,7 +64,8 @@ async def pull(
 
     Raises:
         Refusal: an alarm: ``entry-untrue``: an entry does not follow from those before it, by
-            the rules; ``stale-head``, ``head-went-back``: it shows an old checkpoint. Or an
+            the rules; ``stale-head``, ``head-went-back``: it shows an old checkpoint;
+            ``journal-forked``, ``past-differs``: it signed another past than it told. Or an
             entry is none; the node gives fewer than it says there are; or
             ``mirror-mismatch``: what the store holds is not the beginning of this journal.
         Fault: the node or the store does not answer.
@@ -117,7 +120,7 @@ class Mirror:
                 copy.must_be_of(at, note, desk)
                 # Asked for before any entry: a first mirror is held to it here for once.
                 copy.must_reach(note)
-                copy.must_be_under(note)
+                await _must_be_under(transport, copy, note, desk)
             return copy.size, copy.size - held
 
 
@@ -127,12 +130,9 @@ async def _judged(
     """Judge a page of entries; one that does not follow is kept, under its node's signature.
 
     Raises:
-        Refusal: ``entry-untrue``; or an entry is none, or its number is not the next one.
+        Refusal: ``entry-untrue``; or an entry is none.
     """
     first = copy.size
-    for expected, item in enumerate(items, first):
-        if item.index != expected:
-            raise Refusal(Code.BAD_PROOF, "/index", expected=expected, found=item.index)
     try:
         return await copy.judge(items)
     except Refusal as refusal:
@@ -162,21 +162,48 @@ async def _proof(transport: Transport, copy: _Copy, raw: bytes) -> bytes:
 
 async def _go_on(transport: Transport, copy: _Copy, note: bytes, desk: Desk) -> None:
     """Hold what was mirrored before to the node's newest checkpoint; keep what that covers."""
-    held = copy.size
-    signed = c2sp.parse(note).size if note else 0
-    # What is not signed for yet is compared as it is; and of what is, the last entry, so that
-    # another journal is told as that.
-    await _must_be_told_alike(transport, copy, min(signed, held - 1))
-    batches = []
-    while copy.size < signed:
-        page = await _page(transport, copy.size)
+    held, signed = copy.size, c2sp.parse(note).size if note else 0
+    if note and signed <= held:
+        await _must_be_under(transport, copy, note, desk)
+    # What is not signed for yet is compared as it is.
+    await _must_be_told_alike(transport, copy, signed)
+    items: list[wire.JournalItem] = []
+    while held + len(items) < signed:
+        page = await _page(transport, held + len(items))
         if not page.items:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=copy.size)
-        batches.append(await _judged(transport, copy, page.items, desk))
-    if note:
-        copy.must_be_under(note)
-    for batch in batches:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=held + len(items))
+        items += page.items
+    if items:
+        # Before any is judged: of a mirror that was altered, what an honest node recorded
+        # after that does not follow.
+        leaves = [leaf_of(each.entry.encode()) for each in items[: signed - held]]
+        await _must_be_under(transport, copy, note, desk, leaves)
+    pages = [items[n : n + wire.MAX_PAGE] for n in range(0, len(items), wire.MAX_PAGE)]
+    for batch in [await _judged(transport, copy, each, desk) for each in pages]:
         await copy.keep(batch)
+
+
+async def _must_be_under(
+    transport: Transport, copy: _Copy, note: bytes, desk: Desk, more: Sequence[bytes] = ()
+) -> None:
+    """Hold what was judged, and leaves after it, to a checkpoint that this node signed.
+
+    Raises:
+        Refusal: an alarm: ``journal-forked``, with two checkpoints that convict the node; or
+            ``past-differs``, with the one. ``mirror-mismatch``: it is another node's.
+    """
+    signed = copy.terms(note).verify(note).checkpoint
+    if copy.root(signed.size, more) == signed.root:
+        return
+    # Another node's mirror that was named by mistake accuses nobody.
+    if (node := terms.node_of(note)) != copy.node:
+        raise Refusal(Code.MIRROR_MISMATCH, "/node", name=node)
+    kept = desk.keep(note, "checkpoint")
+    proof = await parted.evidence_of(transport, note, copy.notes(), copy.hashes, copy.terms)
+    if proof is None:
+        raise Refusal(Code.PAST_DIFFERS, "/root", found=signed.size, evidence=kept)
+    kept = desk.keep(proof.encode(), "evidence")
+    raise Refusal(Code.JOURNAL_FORKED, "/root", found=signed.size, evidence=kept)
 
 
 async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> None:
@@ -184,7 +211,7 @@ async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> 
     while first < held:
         page = await _page(transport, first)
         for item in page.items[: held - first]:
-            if item.index != first or item.entry.encode() != copy.taken[first]:
+            if item.entry.encode() != copy.taken[first]:
                 raise Refusal(Code.MIRROR_MISMATCH, "", found=first)
             first += 1
         if not page.items:
@@ -192,9 +219,18 @@ async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> 
 
 
 async def _page(transport: Transport, first: int) -> wire.JournalPage:
-    return await transport.get_as(
+    """Return entries from one on.
+
+    Raises:
+        Refusal: ``bad-proof``: their numbers are not the next ones.
+    """
+    page = await transport.get_as(
         wire.JournalPage, "/v1/journal", first=first, limit=wire.MAX_PAGE
     )
+    for expected, item in enumerate(page.items, first):
+        if item.index != expected:
+            raise Refusal(Code.BAD_PROOF, "/index", expected=expected, found=item.index)
+    return page
 
 
 async def _newest_checkpoint(transport: Transport) -> bytes:
@@ -217,7 +253,7 @@ class _Copy:
         self._kept = 0
         self._listed = forms.Listed()
         self._replayer = Replayer(View(anchor=anchor), self.taken.__getitem__, documents.get)
-        self._hashes = MemoryHashes()
+        self.hashes = MemoryHashes()
 
     @property
     def size(self) -> int:
@@ -236,6 +272,8 @@ class _Copy:
             # A node goes on with this file one day; nobody else may.
             raise Refusal(Code.MIRROR_MISMATCH, "/statement", found=0)
         while rows := await self._store.read(self.size, wire.MAX_PAGE):
+            # Its own first: a node of another past has others, or will not give them again.
+            await self._documents.recall(self._store, [row.entry for row in rows])
             await self._documents.fetch(row.entry for row in rows)
             for row in rows:
                 self._take_up(row)
@@ -250,7 +288,7 @@ class _Copy:
             self._judge(row.entry)
         except Refusal as refusal:
             raise Refusal(Code.MIRROR_MISMATCH, refusal.at, found=self.size) from refusal
-        self._hashes.extend([row.leaf])
+        self.hashes.extend([row.leaf])
 
     async def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
         """Judge a page of the next entries; return one batch to keep, None if it is empty."""
@@ -266,14 +304,14 @@ class _Copy:
         leaves = [leaf_of(record.entry) for record in records]
         tiles = [
             ports.TileRoot(tile.level, tile.index, tile.root)
-            for tile in self._hashes.extend(leaves)
+            for tile in self.hashes.extend(leaves)
         ]
         return ports.Batch(
             epoch=1,
             records=records,
             leaves=leaves,
             tiles=tiles,
-            frontier=self._hashes.frontier.encode(),
+            frontier=self.hashes.frontier.encode(),
             taken_ms=records[-1].facts.taken_ms,
             statement=b"",
         )
@@ -296,15 +334,25 @@ class _Copy:
         if self.size < signed:
             raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=self.size)
 
-    def must_be_under(self, note: bytes) -> None:
-        """Hold all that was judged to a checkpoint that its node signed.
+    @property
+    def node(self) -> str:
+        """Whose journal it is, as its first entry says; empty: it does not say."""
+        facts = entries.decode(self.taken[0]).facts if self.taken else None
+        return facts.node if isinstance(facts, entries.EpochOpened) else ""
 
-        Raises:
-            Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
-        """
-        signed = self.terms(note).verify(note).checkpoint
-        if root_at(signed.size, self._hashes) != signed.root:
-            raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
+    def root(self, size: int, more: Sequence[bytes] = ()) -> bytes:
+        """Return the root of so many entries; those that leaves were given of are the last."""
+        if size <= self.size:
+            return root_at(size, self.hashes)
+        return self.hashes.frontier.extend(more[: size - self.size]).root()
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the checkpoints that were mirrored, newest first."""
+        for raw in reversed(self.taken):
+            if raw.startswith(_CHECKPOINT):
+                facts = entries.decode(raw).facts
+                if isinstance(facts, entries.Checkpointed):
+                    yield facts.note.encode()
 
     def terms(self, note: bytes) -> terms.Terms:
         """Return what a checkpoint of this journal needs, by what was judged."""
@@ -319,19 +367,11 @@ class _Copy:
         Raises:
             Refusal: ``head-went-back``, with both as evidence; ``bad-checkpoint``.
         """
-        last = next(
-            (
-                facts
-                for raw in reversed(self.taken)
-                if isinstance(facts := entries.decode(raw).facts, entries.Checkpointed)
-            ),
-            None,
-        )
+        known = next(self.notes(), b"")
         shown = self.terms(note).verify(note).checkpoint
-        if last is None or shown.size >= last.size:
+        if not known or shown.size >= (last := c2sp.parse(known)).size:
             return
-        known = last.note.encode()
-        path = consistency_proof(shown.size, last.size, self._hashes)
+        path = consistency_proof(shown.size, last.size, self.hashes)
         evidence = forks.of(note, known, path)
         try:
             needed = self.terms(note)
@@ -387,6 +427,11 @@ class _Documents:
         # How far each node's were fetched; of the mirrored one's own, under no name.
         self._cursors: dict[str, int] = {}
         self.get = self._found.get
+
+    async def recall(self, store: Store, raws: Iterable[bytes]) -> None:
+        """Take what a mirror keeps of what these entries name; who judges them checks it."""
+        named = [_named(raw)[1] for raw in raws if raw.startswith(_TRUST)]
+        self._found.update(await store.blobs(named))
 
     async def fetch(self, raws: Iterable[bytes]) -> None:
         """Fetch what these entries name. What is not to be had, who judges them misses."""

@@ -14,11 +14,12 @@ from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks
 from exchange.journal.bundle import TlogProof
 from exchange.journal.logkeys import origin_of
-from exchange.journal.proofs import inclusion_proof
+from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as records
 from exchange.model import wire
+from exchange.model.codec import b64
 from exchange.model.identity import digest
 from exchange.store.memory import MemoryStore
 from tests.builders import NOW, world
@@ -45,6 +46,7 @@ class Told:
         first: int = 0,
         after: int = -1,
         index: int = -1,
+        since: int = 0,
         **_: int,
     ):
         if kind is wire.JournalPage:
@@ -55,6 +57,8 @@ class Told:
             return wire.JournalPage(items=items, size=self.size)
         if kind is wire.Proof:
             return self.proof(index)
+        if kind is wire.Heads:
+            return self.heads(since)
         documents = world().documents[after + 1 :]
         found = [
             wire.TrustItem(
@@ -79,6 +83,14 @@ class Told:
         path = tuple(inclusion_proof(index, size, hashes))
         text = TlogProof(index=index, path=path, note=self.note).encode().decode()
         return wire.Proof(index, size, text)
+
+    def heads(self, since: int) -> wire.Heads:
+        """Its newest checkpoint, and how that goes on from another; nothing else."""
+        size = c2sp.parse(self.note).size
+        hashes = MemoryHashes([leaf_hash(each) for each in self.entries[:size]])
+        path = [b64(step) for step in consistency_proof(since, size, hashes)]
+        none = wire.OwnHead(0, "", "", [])
+        return wire.Heads(self.proof(size - 1).proof, "", none, none, path)
 
     async def get(self, path: str) -> bytes:
         assert path == "/v1/checkpoint"
@@ -157,7 +169,8 @@ def test_what_is_held_must_be_under_the_newest_checkpoint(entries) -> None:
     other = [b"x", *entries[1:]]
     for covered in (size - 2, size):
         told = Told(entries, size, signed(other, covered))
-        assert refused(told, store) == (Code.MIRROR_MISMATCH, "/root")
+        assert refused(told, store) == (Code.PAST_DIFFERS, "/root")
+        assert told.kept == [("checkpoint", told.note)]
     assert refused(Told(entries, size, signed(entries, size + 9)), store)[1] == "/size"
     short = Told(entries[:-1], size, signed(entries, size))
     assert refused(short, store) == (Code.BAD_PROOF, "/size")
@@ -203,8 +216,9 @@ def covered():
 
     async def write():
         async with running() as node:
-            for _ in range(2):
-                await post(node, world().envelope())
+            for count in (1, 2):
+                for _ in range(count):
+                    await post(node, world().envelope())
                 await node.checkpoints.checkpoint()
             return [row.entry for row in await node.store.read(0, 100)]
 
@@ -314,3 +328,55 @@ def test_a_shorter_journal_that_was_signed_later_convicts_its_node(covered):
     )
     # A front that has not heard of the newest yet shows the one before: that is no crime.
     assert mirrored(Told(covered, size, signed(covered, at)), store) == (size, 0)
+
+
+# -- another past than is mirrored ----------------------------------------------------------
+
+
+def with_salt(covered, at):
+    """The same entries, one of them with another salt: it follows from those before it too."""
+    salt = records.decode(covered[at]).facts.salt
+    other = covered[at].replace(salt.encode(), ("A" * 21 + "Q").encode())
+    assert other != covered[at]
+    return [*covered[:at], other, *covered[at + 1 :]]
+
+
+def another_past(covered):
+    """What the same node may have told of another course: from its second bulletin on."""
+    at = heads_of(covered)
+    other = with_salt(covered, at - 1)
+    facts = records.decode(other[at + 1]).facts
+    note = signed(other, facts.size).decode()
+    return [*other[: at + 1], records.encode(msgspec.structs.replace(facts, note=note))]
+
+
+def test_a_node_that_signed_two_pasts_is_convicted_by_its_own_two_checkpoints(covered):
+    store, other = held(covered, len(covered)), another_past(covered)
+    for size, proves in ((len(other) - 1, "forked"), (len(other), "rewritten")):
+        told = Told(other, len(other), signed(other, size))
+        assert refused(told, store) == (Code.JOURNAL_FORKED, "/root")
+        (_, note), (kind, raw) = told.kept
+        rings = [[each.key for each in identity().log]]
+        assert (note, kind) == (told.note, "evidence")
+        assert forks.check(forks.read(raw), origin_of("pa"), rings) == proves
+
+
+def test_a_mirror_that_was_altered_accuses_no_honest_node(covered):
+    size, at = len(covered), heads_of(covered)
+    for altered in (at - 2, at - 1):
+        store = held(with_salt(covered, altered), at)
+        # What was recorded next follows from what was there, and from nothing else.
+        for covers in (at, at + 1, size):
+            told = Told(covered, size, signed(covered, covers))
+            assert refused(told, store) == (Code.PAST_DIFFERS, "/root"), (altered, covers)
+            assert told.kept == [("checkpoint", told.note)]
+
+
+def test_the_mirror_of_another_node_accuses_nobody(covered):
+    first = records.decode(covered[0]).facts
+    opened = records.encode(msgspec.structs.replace(first, node="us"))
+    store = held([opened, *covered[1:6]], 6)
+    for size in (4, len(covered)):
+        told = Told(covered, len(covered), signed(covered, size))
+        assert refused(told, store) == (Code.MIRROR_MISMATCH, "/node")
+        assert told.kept == []
