@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from hashlib import blake2b
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 import msgspec
@@ -294,6 +295,7 @@ class _Folder:
         self._young: dict[int, Row] = {}
         self._by_id: dict[str, Row] = {}
         self._values: dict[tuple[str, str], int] = {}
+        self._placed_ms = journal.taken_ms
         self._take_up()
 
     def _take_up(self) -> None:
@@ -349,11 +351,23 @@ class _Folder:
         known = [row for row in found if row is not None and row.id == identity and row.type]
         return known[0] if known else None
 
+    def _placed(self, rows: Sequence[Row]) -> list[int]:
+        """Return at which time each row is found: of one that went back, or has none, the last.
+
+        An honest journal's time never decreases, and searches rely on that.
+        """
+        return list(accumulate((row.taken_ms for row in rows), max, initial=self._placed_ms))[
+            1:
+        ]
+
     def _keep(self, rows: Sequence[Row]) -> None:
-        own, sets = self._journal.id, _Sets(rows)
+        own, sets, placed = self._journal.id, _Sets(rows), self._placed(rows)
         self._db.executemany(
             "INSERT INTO row VALUES (?, ?, ?, ?)",
-            [(own, row.index, row.taken_ms, msgspec.json.encode(row)) for row in rows],
+            [
+                (own, row.index, ms, msgspec.json.encode(row))
+                for row, ms in zip(rows, placed, strict=True)
+            ],
         )
         self._db.executemany(
             "INSERT OR IGNORE INTO named VALUES (?, ?, ?)",
@@ -361,14 +375,15 @@ class _Folder:
         )
         self._db.executemany(
             "INSERT OR IGNORE INTO day VALUES (?, ?, ?)",
-            [(own, row.taken_ms // _DAY_MS, row.index) for row in rows],
+            [(own, ms // _DAY_MS, row.index) for row, ms in zip(rows, placed, strict=True)],
         )
         for name, pieces in sets.by_value.items():
             self._add(self._value(name), pieces)
         self._db.execute(
             "UPDATE journal SET size = ?, frontier = ?, taken_ms = ? WHERE id = ?",
-            (self.size, self._frontier.encode(), rows[-1].taken_ms, own),
+            (self.size, self._frontier.encode(), placed[-1], own),
         )
+        self._placed_ms = placed[-1]
 
     def _value(self, name: tuple[str, str]) -> int:
         if name not in self._values:

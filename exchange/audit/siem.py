@@ -211,7 +211,7 @@ def cef_line(row: Row) -> str:
 
 def _extension(row: Row) -> Iterator[tuple[str, str]]:
     plain = (
-        ("rt", str(row.taken_ms)),
+        ("rt", str(row.taken_ms or "")),
         ("dvchost", row.journal),
         ("externalId", str(row.index)),
         ("cat", row.kind),

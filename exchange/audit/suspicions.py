@@ -153,6 +153,8 @@ def gap(look: Look) -> Iterator[Anomaly]:
         for _, first, end in look.index.days(journal):
             # So long a time begins with the last entry of a day, and ends with a day's first.
             for row in look.index.rows(journal, (first, end - 1)):
+                if not row.taken_ms:
+                    continue  # it cannot be read: of when it is, nobody can tell
                 hours = 0 if before is None else (row.taken_ms - before.taken_ms) // _HOUR_MS
                 if before is not None and hours >= max(24, look.settings.gap_h):
                     yield found_at(row, entries=(before.index, row.index), hours=hours)

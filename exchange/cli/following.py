@@ -107,8 +107,8 @@ class Watcher:
 
     def _alarm(self, context: str, error: ExchangeError) -> None:
         """Say what keeps a node from being followed; one that is away is looked for again."""
-        # The rules refuse nothing that an honest node gives its auditor. That a file was not its
-        # mirror to begin with says nothing of it; once it was followed, it does.
+        # The rules refuse nothing that an honest node gives its auditor. That a file was not
+        # its mirror to begin with says nothing of it; once it was followed, it does.
         is_slip = error.code is Code.MIRROR_MISMATCH and context not in self._looked
         is_ours = error.code in _OURS or is_slip
         is_alarm = isinstance(error, Refusal) and not is_ours

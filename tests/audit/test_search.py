@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from exchange.audit import bitmaps, rows
+from exchange.audit import anomalies, bitmaps, rows, sheet
 from exchange.audit.index import Index
 from exchange.audit.query import KEYS, changed, parse
 from exchange.audit.search import matching, search
@@ -21,7 +21,7 @@ from exchange.errors import Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Reference
 from exchange.model.identity import digest
-from tests.audit.made import Made, index_of
+from tests.audit.made import DAY_MS, Made, index_of
 from tests.audit.traded import everything, size_of, written
 from tests.builders import NOW_MS, OPS, WATCH, border, decoded, new_id
 
@@ -322,6 +322,64 @@ def test_an_entry_that_cannot_be_read_is_a_row_that_says_so():
     context = rows.Context("pa", 0, lambda _: None, lambda _: None)
     row = rows.read(7, b"no entry\n", context)
     assert (row.index, row.kind, row.code) == (7, "unreadable", "malformed")
+    assert (row.taken_ms, row.taken) == (0, "-")
+    newer = b'{"kind":"of-later","taken_ms":%d}\n' % NOW_MS
+    assert rows.read(7, newer, context).taken_ms == NOW_MS
+
+
+DAMAGED = (b"", b"\xff\xfe", b'{"kind":"lost"}\n', b'{"taken_ms":1e999}\n', b"[" * 10_000)
+
+
+@pytest.mark.parametrize("damaged", [*DAMAGED, b'{"taken_ms":9007199254740991}\n'])
+def test_what_cannot_be_read_is_found_and_hides_nothing_else(tmp_path, damaged):
+    made = Made("pa")
+    first = made.bulletin(after_ms=DAY_MS)
+    made.entries.append(damaged)
+    second = made.bulletin(after_ms=DAY_MS)
+    with index_of(tmp_path / "x.index", made) as index:
+        for order in ("newest", "oldest"):
+            told = found(index, f"order={order}")
+            assert sorted(row.index for row in told.rows) == list(range(made.size()))
+        assert sum(told.facets["day"].values()) == told.total == made.size()
+        (row,) = found(index, "outcome=unreadable").rows
+        assert (row.index, row.taken, row.kind) == (2, "-", "unreadable")
+        assert {row.id for row in found(index, "kind=accepted").rows} == {first, second}
+        assert "1970" not in sheet.lines(told.rows)
+        # Of when it was, nobody can tell: that is no gap.
+        assert "gap" in {each.rule for each in anomalies.find(index)}
+        assert all(row.index not in each.entries for each in gaps(index))
+        (journal,) = index.journals()
+        assert journal.taken_ms == made.ms
+        at = index.first_at(journal, made.ms)
+        assert at == 3
+
+
+def gaps(index):
+    return [one for each in anomalies.find(index, None, ["gap"]) for one in each.found]
+
+
+def test_time_that_goes_back_or_has_no_end_breaks_no_search(tmp_path):
+    made = Made("pa")
+    for ms in (DAY_MS * 3, -DAY_MS * 2, 2**53 - 1 - made.ms):
+        made.ms += ms
+        made.refused(after_ms=0)
+    made.ms = NOW_MS + DAY_MS * 5
+    made.refused(after_ms=0)
+    with index_of(tmp_path / "x.index", made) as index:
+        told = found(index)
+        assert sum(told.facets["day"].values()) == told.total == made.size()
+        assert "-" in {row.taken for row in told.rows}
+
+
+@pytest.mark.parametrize("at_home", [b"", b"no entry", b'{"taken_ms":"x"}', b"\xff"])
+def test_home_s_entry_that_cannot_be_read_is_of_no_time(tmp_path, at_home):
+    made = Made("pa")
+    made.bulletin(home=("us", 4, NOW_MS))
+    made.entries[-1] = made.entries[-1].replace(b'{"taken_ms":%d}' % NOW_MS, at_home)
+    with index_of(tmp_path / "x.index", made) as index:
+        (row,) = found(index, "kind=accepted").rows
+        assert (row.home, row.home_index, row.home_ms) == ("us", 4, 0)
+        assert anomalies.find(index) == []
 
 
 def test_sets_of_entries_are_kept_whole_however_many_there_are():
