@@ -290,6 +290,41 @@ def test_index_never_lets_go_of_a_journal_for_another_of_its_node(traded, tmp_pa
         assert [each.size for each in index.journals()] == [whole]
 
 
+def test_nothing_is_kept_of_a_mirror_whose_tree_is_not_of_its_entries(traded, tmp_path):
+    """Kept, it would be held against the honest mirror, as if its node told two pasts."""
+    altered, at = shutil.copy(traded.pa, tmp_path / "altered.db"), 7
+    with closing(sqlite3.connect(altered)) as db:
+        change = "CAST(replace(bytes, '\"taken_ms\":1', '\"taken_ms\":2') AS BLOB)"
+        db.execute(f"UPDATE entry SET bytes = {change} WHERE idx >= {at}")  # noqa: S608
+        db.commit()
+    with Index.open(tmp_path / "x.index") as index:
+        for _ in range(2):
+            with opened(altered) as source, pytest.raises(Refusal) as refused:
+                index.fold(source, lambda *_: None)
+            assert (refused.value.code, refused.value.at) == ("mirror-mismatch", "/leaf")
+            assert refused.value.facts == {"found": at}
+            assert (found(index).total, index.journals()) == (0, [])
+        with opened(traded.pa) as source:
+            assert index.fold(source, lambda *_: None).new == size_of(traded.pa)
+
+
+def test_what_is_gone_on_with_is_held_to_the_tree_too(tmp_path):
+    made = Made("pa")
+    made.refused()
+    with index_of(tmp_path / "x.index", made) as index:
+        made.refused()
+        made.refused()
+        true = made.hashes(0, 3, 1)
+        made.entries[3] = made.entries[3].replace(b"unknown", b"ynknown")
+        made.hashes = lambda level, first, count, at=made.hashes: (
+            true if (level, first, count) == (0, 3, 1) else at(level, first, count)
+        )
+        with pytest.raises(Refusal) as refused:
+            index.fold(made, lambda *_: None)
+        assert refused.value.facts == {"found": 3}
+        assert found(index).total == 2
+
+
 def test_fold_that_is_broken_off_goes_on_where_it_was(tmp_path):
     made = MadeUp(12_000)
 
