@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from exchange.audit import anomalies
-from exchange.audit.anomalies import RULES, find, sentence
+from exchange.audit.anomalies import RULES, every, find, sentence
 from exchange.audit.query import parse
 from exchange.audit.search import matching
 from exchange.audit.suspicions import Settings, settings_of
@@ -228,6 +228,24 @@ def test_of_one_rule_so_many_are_told_and_all_are_counted(tmp_path, monkeypatch)
     with index_of(tmp_path / "x.index", made) as index:
         (told,) = find(index, SETTINGS)
         assert (told.count, len(told.found)) == (5, 3)
+        assert len(list(every(index, SETTINGS))) == 5
+
+
+def test_the_newest_of_each_journal_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(anomalies, "MOST", 3)
+    pa, us = quiet(), Made("us")
+    for _ in range(5):
+        newest = pa.refused(code="bad-signature")
+    for _ in range(2):
+        us.refused(code="bad-signature")
+    with index_of(tmp_path / "x.index", pa, us) as index:
+        (told,) = find(index, SETTINGS, ["key-outside-validity"])
+    assert told.count == 7
+    assert [(each.journal, *each.entries) for each in told.found] == [
+        *(("pa", at) for at in range(newest - 2, newest + 1)),
+        ("us", 1),
+        ("us", 2),
+    ]
 
 
 async def back_and_forth(both, ids):
