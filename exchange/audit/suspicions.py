@@ -183,15 +183,18 @@ def slow_witness(look: Look) -> Iterator[Anomaly]:
     if not limit_s:
         return
     for journal in look.journals:
-        since, size = 0, 0
+        size, ended = 0, None
         for row in look.rows(journal.node, ("kind", "checkpoint")):
-            since = since or row.taken_ms
-            if row.cosigned > size or row.index == 0:
-                late_ms, since, size = row.taken_ms - since, row.taken_ms, row.cosigned
-            else:
-                late_ms = row.taken_ms - since if _is_last(look, row) else 0
+            ended = before = ended or row
+            if row.cosigned > size:
+                ended, size = row, row.cosigned
+            elif not _is_last(look, row):
+                continue
+            late_ms = row.taken_ms - before.taken_ms
             if late_ms > limit_s * 1000:
-                yield found_at(row, ("kind", "checkpoint"), hours=late_ms // _HOUR_MS)
+                # While it lasts, it is one find: of where the quorum ended.
+                pairs, hours = ("kind", "checkpoint"), late_ms // _HOUR_MS
+                yield found_at(row, pairs, entries=[before.index], hours=hours)
 
 
 def _is_last(look: Look, row: Row) -> bool:

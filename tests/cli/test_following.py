@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from exchange.audit.anomalies import MOST, every
+from exchange.audit.suspicions import Settings
 from exchange.cli import following
 from exchange.cli.following import Said
 from tests.audit.made import HOUR_MS, Made, index_of
-from tests.builders import WATCH
+from tests.builders import NOW_MS, WATCH
 
 
-def said(path, *journals):
+def said(path, *journals, **settings):
     """What one look says anew, by journal and entry."""
     with index_of(path / "x.index", *journals) as index:
-        found = Said(path / "x.said").unsaid(every(index))
+        found = Said(path / "x.said").unsaid(every(index, Settings(**settings)))
         return [(each.journal, *each.entries) for each in found]
 
 
@@ -43,6 +44,16 @@ def test_what_is_found_is_remembered_however_much_there_is(tmp_path, monkeypatch
         found = list(Said(tmp_path / "x.said").unsaid(every(index)))
     assert [(each.journal, *each.entries) for each in found] == [new]
     assert said(tmp_path, pa, us) == first[:3]
+
+
+def test_a_witness_that_is_away_is_said_once_until_it_was_back(tmp_path):
+    pa, told = Made("pa"), []
+    for cosigned, hours in ((0, 0), (1, 1), (1, 5), (1, 6), (1, 7), (9, 8), (9, 9), (9, 14)):
+        pa.ms = NOW_MS + hours * HOUR_MS
+        pa.checkpoint(cosigned=cosigned)
+        told.append(said(tmp_path, pa, witness_s=4 * 3600 - 1))
+    # Of where the quorum ended, the first time at entry 2, and at entry 6 the second.
+    assert told == [[], [], [("pa", 2)], [], [], [], [], [("pa", 6)]]
 
 
 def test_what_was_not_said_to_its_end_is_said_again(tmp_path):
