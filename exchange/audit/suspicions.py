@@ -280,14 +280,20 @@ def bad_keys(look: Look) -> Iterator[Anomaly]:
 
 
 def reverted(look: Look) -> Iterator[Anomaly]:
-    """The arrangement was changed, and soon says again what it said before."""
+    """The arrangement was changed, and soon says again what it said before, by any way."""
     span_ms = look.settings.reverted_days * _DAY_S * 1000
     for journal in look.journals:
-        told = [row for row in look.rows(journal.node, ("kind", "trust")) if row.agreed]
-        for before, changed, after in zip(told, told[1:], told[2:], strict=False):
-            if after.agreed == before.agreed and after.taken_ms - changed.taken_ms <= span_ms:
-                at = (changed.index, after.index)
-                yield found_at(after, entries=at, first=changed.index)
+        # By what it said: what changed that, the last time that it said so.
+        changed_by: dict[str, Row] = {}
+        before = ""
+        for row in look.rows(journal.node, ("kind", "trust")):
+            if not row.agreed:
+                continue
+            changed_by[before] = row
+            changed, before = changed_by.get(row.agreed), row.agreed
+            if changed is not None and row.taken_ms - changed.taken_ms <= span_ms:
+                at = (changed.index, row.index)
+                yield found_at(row, entries=at, first=changed.index)
 
 
 def one_sided(look: Look) -> Iterator[Anomaly]:

@@ -259,11 +259,24 @@ async def back_and_forth(both, ids):
     assert (await both.pa.post(again, "")).refusal is None
 
 
+async def back_by_way_of_another(both, ids):
+    """Changed twice, and back to what it said at first."""
+    land = border()
+    ids["first"] = both.pa.node.size
+    for version, count in ((2, 2), (3, 1), (4, None)):
+        made = land.rearranged(feeds=feeds()[:count], version=version)
+        assert (await both.pa.post(made, "")).refusal is None
+        land = land.after(made)
+        both.clock.ms += DAY_MS
+
+
 async def forth_alone(both, _):
     assert (await both.pa.post(border().rearranged(feeds=feeds()[:2]), "")).refusal is None
 
 
-@pytest.mark.parametrize(("play", "count"), [(back_and_forth, 1), (forth_alone, 0)])
+@pytest.mark.parametrize(
+    ("play", "count"), [(back_and_forth, 1), (back_by_way_of_another, 1), (forth_alone, 0)]
+)
 def test_policy_that_is_changed_and_changed_back_is_found(tmp_path, play, count):
     from exchange.audit.index import Index  # noqa: PLC0415
     from exchange.cli.journal_file import opened  # noqa: PLC0415
