@@ -100,6 +100,10 @@ class Mirror:
 
         What is held is what the node says and signs now, or nothing is added.
         """
+        if not self._copy.is_kept:
+            # A fault came between: what is there is read again.
+            self._copy = self._copy.anew()
+            await self._copy.take_up(told)
         transport, copy, desk, held = self._transport, self._copy, self._desk, self._copy.size
         note, at = await _newest_checkpoint(transport), desk.now()
         if held:
@@ -248,7 +252,7 @@ class _Copy:
 
     def __init__(self, store: Store, anchor: str, documents: _Documents) -> None:
         self.taken: list[bytes] = []
-        self._store = store
+        self._store, self._anchor = store, anchor
         self._documents = documents
         self._kept = 0
         self._listed = forms.Listed()
@@ -259,6 +263,15 @@ class _Copy:
     def size(self) -> int:
         """How many entries were judged."""
         return len(self.taken)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was judged is known to be in the store."""
+        return self._kept == self.size
+
+    def anew(self) -> _Copy:
+        """Return one that judged nothing yet, of the same store."""
+        return _Copy(self._store, self._anchor, self._documents)
 
     async def take_up(self, told: Callable[[int, int], None]) -> int:
         """Judge what the store holds, as if it came now; return how many entries that is.

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.audit.mirror import MAX_AGE_S, Desk, pull
-from exchange.errors import Code, Refusal
+from exchange.audit.mirror import MAX_AGE_S, Desk, Mirror, pull
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks
 from exchange.journal.bundle import TlogProof
@@ -23,6 +23,7 @@ from exchange.model.codec import b64
 from exchange.model.identity import digest
 from exchange.store.memory import MemoryStore
 from tests.builders import NOW, world
+from tests.faults import Failure, FaultyStore
 from tests.node.running import identity, post, running
 
 
@@ -328,6 +329,23 @@ def test_a_shorter_journal_that_was_signed_later_convicts_its_node(covered):
     )
     # A front that has not heard of the newest yet shows the one before: that is no crime.
     assert mirrored(Told(covered, size, signed(covered, at)), store) == (size, 0)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+@pytest.mark.parametrize("failure", [Failure.LOSE_WRITE, Failure.LOSE_ANSWER])
+async def test_who_follows_a_node_goes_on_from_what_was_kept(covered, count, failure):
+    """After a fault of the store, what was judged is not what is there, or is not known to be."""
+    size, store = len(covered), FaultyStore(MemoryStore())
+    told = Told(covered[:count], count)
+    desk = Desk(lambda: NOW, told.keep)
+    mirror = await Mirror.take_up(told, store, world().anchor, desk, lambda *_: None)
+    assert await mirror.advance(lambda *_: None) == (count, count)
+    told.entries, told.size, told.note = covered, size, signed(covered, size)
+    store.fail(failure)
+    with pytest.raises(Fault):
+        await mirror.advance(lambda *_: None)
+    assert (await mirror.advance(lambda *_: None))[0] == size
+    assert store.inner._tables.entries == covered
 
 
 # -- another past than is mirrored ----------------------------------------------------------
