@@ -297,22 +297,22 @@ def reverted(look: Look) -> Iterator[Anomaly]:
 
 
 def one_sided(look: Look) -> Iterator[Anomaly]:
-    """Much crosses one way, and nothing the other."""
+    """Much crosses one way, and nothing the other; one find, of where that began."""
     since_ms = look.now_ms - look.settings.one_sided_days * _DAY_S * 1000
     for journal in look.journals:
-        came, went, last = 0, 0, None
+        came, went, last, began = 0, 0, None, None
         for row in look.rows(journal.node, ("kind", "accepted")):
-            if row.taken_ms < since_ms:
-                continue
+            is_recent = row.taken_ms >= since_ms
             if row.home:
-                came, last = came + 1, row
+                came, last, began = came + is_recent, row, began or row
             elif any(name.partition(".")[0] != row.nation for name in row.to):
-                went += 1
-        if last is not None and came >= look.settings.one_sided and not went:
+                went, began = went + is_recent, None
+        if last and began and came >= look.settings.one_sided and not went:
             pairs = (("kind", "accepted"), ("outcome", "received"))
             yield found_at(
                 last,
                 *pairs,
+                entries=[began.index],
                 count=came,
                 giver=last.home,
                 taker=journal.node,

@@ -334,7 +334,7 @@ def test_a_shorter_journal_that_was_signed_later_convicts_its_node(covered):
 @pytest.mark.parametrize("count", [0, 5])
 @pytest.mark.parametrize("failure", [Failure.LOSE_WRITE, Failure.LOSE_ANSWER])
 async def test_who_follows_a_node_goes_on_from_what_was_kept(covered, count, failure):
-    """After a fault of the store, what was judged is not what is there, or is not known to be."""
+    """After a fault of the store, what was judged is not there, or not known to be."""
     size, store = len(covered), FaultyStore(MemoryStore())
     told = Told(covered[:count], count)
     desk = Desk(lambda: NOW, told.keep)

@@ -7,7 +7,7 @@ from exchange.audit.suspicions import Settings
 from exchange.cli import following
 from exchange.cli.following import Said
 from tests.audit.made import HOUR_MS, Made, index_of
-from tests.builders import NOW_MS, WATCH
+from tests.builders import NOW_MS, OPS, WATCH
 
 
 def said(path, *journals, **settings):
@@ -54,6 +54,17 @@ def test_a_witness_that_is_away_is_said_once_until_it_was_back(tmp_path):
         told.append(said(tmp_path, pa, witness_s=4 * 3600 - 1))
     # Of where the quorum ended, the first time at entry 2, and at entry 6 the second.
     assert told == [[], [], [("pa", 2)], [], [], [], [], [("pa", 6)]]
+
+
+def test_traffic_that_goes_one_way_is_said_once_until_some_went_the_other(tmp_path):
+    pa, told = Made("pa"), []
+    for at in range(10):
+        pa.bulletin(by=WATCH, to=[OPS], home=("us", at, pa.ms), after_ms=10 * 24 * HOUR_MS)
+        if at == 5:
+            pa.bulletin(to=[WATCH])
+        told.append(said(tmp_path, pa, one_sided=2, gap_h=10**4))
+    # Of the first that came: at entry 1, and, when what went is thirty days ago, at entry 8.
+    assert told == [[], [("pa", 1)], [], [], [], [], [], [], [], [("pa", 8)]]
 
 
 def test_what_was_not_said_to_its_end_is_said_again(tmp_path):
