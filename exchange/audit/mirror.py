@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.audit import forms, parted
@@ -121,6 +122,9 @@ class Mirror:
             if copy.size < page.size:
                 raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
             if note:
+                if not held and copy.size and terms.node_of(note) != copy.node:
+                    # No file was there that could be another node's: it shows another's.
+                    raise Refusal(Code.BAD_CHECKPOINT, "/note", name=terms.node_of(note))
                 copy.must_be_of(at, note, desk)
                 # Asked for before any entry: a first mirror is held to it here for once.
                 copy.must_reach(note)
@@ -171,19 +175,22 @@ async def _go_on(transport: Transport, copy: _Copy, note: bytes, desk: Desk) -> 
         await _must_be_under(transport, copy, note, desk)
     # What is not signed for yet is compared as it is.
     await _must_be_told_alike(transport, copy, signed)
-    items: list[wire.JournalItem] = []
-    while held + len(items) < signed:
-        page = await _page(transport, held + len(items))
+    pages: deque[Sequence[wire.JournalItem]] = deque()
+    leaves: list[bytes] = []
+    while (first := held + len(leaves)) < signed:
+        page = await _page(transport, first)
         if not page.items:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=held + len(items))
-        items += page.items
-    if items:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=first)
+        pages.append(page.items)
+        leaves += [leaf_of(each.entry.encode()) for each in page.items]
+    if pages:
         # Before any is judged: of a mirror that was altered, what an honest node recorded
         # after that does not follow.
-        leaves = [leaf_of(each.entry.encode()) for each in items[: signed - held]]
         await _must_be_under(transport, copy, note, desk, leaves)
-    pages = [items[n : n + wire.MAX_PAGE] for n in range(0, len(items), wire.MAX_PAGE)]
-    for batch in [await _judged(transport, copy, each, desk) for each in pages]:
+    batches = []
+    while pages:
+        batches.append(await _judged(transport, copy, pages.popleft(), desk))
+    for batch in batches:
         await copy.keep(batch)
 
 

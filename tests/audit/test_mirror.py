@@ -390,6 +390,15 @@ def test_a_mirror_that_was_altered_accuses_no_honest_node(covered):
             assert told.kept == [("checkpoint", told.note)]
 
 
+def test_a_node_that_shows_another_s_checkpoint_is_not_believed(covered):
+    first = records.decode(covered[0]).facts
+    opened = records.encode(msgspec.structs.replace(first, node="us"))
+    told = Told([opened, *covered[1:6]], 6, signed(covered, 6))
+    with pytest.raises(Refusal) as refusal:
+        mirrored(told)
+    assert (refusal.value.code, refusal.value.at) == (Code.BAD_CHECKPOINT, "/note")
+
+
 def test_the_mirror_of_another_node_accuses_nobody(covered):
     first = records.decode(covered[0]).facts
     opened = records.encode(msgspec.structs.replace(first, node="us"))
