@@ -164,6 +164,7 @@ class Code(StrEnum):
     NOT_PURGED = "not-purged"
     MIRROR_MISMATCH = "mirror-mismatch"
     MIRRORS_DIFFER = "mirrors-differ"
+    PAST_DIFFERS = "past-differs"
     INDEX_LONGER = "index-longer"
     STATE_OTHER = "state-other"
     ENTRY_UNTRUE = "entry-untrue"

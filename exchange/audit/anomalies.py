@@ -7,6 +7,7 @@ give the same anomalies whenever they are asked.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from exchange.audit.index import Index
     from exchange.model.codes import Lang
 
-# Of one rule in one journal at most so many are told; a number says how many more there are.
+# Of one rule in one journal the newest so many are told; a number says how many more there are.
 MOST: Final = 100
 
 
@@ -114,7 +115,7 @@ RULES: Final[dict[str, Rule]] = {
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One rule's finds: at most ``MOST``, and how many there are in all."""
+    """One rule's finds: of each journal the newest ``MOST``, and how many there are in all."""
 
     rule: str
     count: int
@@ -127,7 +128,7 @@ def find(
     rules: Sequence[str] = (),
     journals: Sequence[str] = (),
 ) -> list[Told]:
-    """Return what each rule finds.
+    """Return what each rule finds, at most so many: ``every`` has all.
 
     Args:
         index: of one or both nodes' mirrors. Rules that compare both find nothing in one.
@@ -136,22 +137,38 @@ def find(
         journals: nodes to be looked at; empty: all.
 
     Returns:
-        Rules that found something, in the order of ``RULES``.
+        Rules that found something, in the order of ``RULES``; finds by journal and time.
     """
+    counts: dict[str, int] = {}
+    newest: dict[str, dict[str, list[tuple[int, int, Anomaly]]]] = {}
+    for each in every(index, settings, rules, journals):
+        counts[each.rule] = number = counts.get(each.rule, 0) + 1
+        kept = newest.setdefault(each.rule, {}).setdefault(each.journal, [])
+        heappush(kept, (each.at_ms, number, each))
+        if len(kept) > MOST:
+            heappop(kept)
+    return [
+        Told(
+            rule,
+            counts[rule],
+            [each for _, kept in sorted(by_journal.items()) for *_, each in sorted(kept)],
+        )
+        for rule, by_journal in newest.items()
+    ]
+
+
+def every(
+    index: Index,
+    settings: Settings | None = None,
+    rules: Sequence[str] = (),
+    journals: Sequence[str] = (),
+) -> Iterator[Anomaly]:
+    """Yield all that each rule finds, in the order of ``RULES``; arguments as of ``find``."""
     look = Look(index, settings or Settings(), tuple(journals))
-    told = []
     for name, rule in RULES.items():
-        if rules and name not in rules:
-            continue
-        found: list[Anomaly] = []
-        count = 0
-        for each in rule.find(look):
-            count += 1
-            if len(found) < MOST:
-                found.append(msgspec.structs.replace(each, rule=name))
-        if count:
-            told.append(Told(name, count, found))
-    return told
+        if not rules or name in rules:
+            for each in rule.find(look):
+                yield msgspec.structs.replace(each, rule=name)
 
 
 def sentence(anomaly: Anomaly, lang: Lang) -> str:

@@ -3,7 +3,8 @@
 Derived and never trusted: every row names the entry that it was read from, and the whole file
 can be thrown away and made again. Only entries that are new are read. Each journal in it is
 bound to its mirror by size and root: a mirror that does not go on from what is here is refused,
-so that no journal of a node ever takes the place of another unseen.
+so that no journal of a node ever takes the place of another unseen; and so is one whose tree is
+not of its entries, before any of them is kept.
 
 A facet's value is a set of entries (``bitmaps``), so that what a search finds is the
 intersection of a few numbers, and a count is one instruction for each word of them.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from hashlib import blake2b
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 import msgspec
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from exchange.audit.verify import Stored
 
 # Changed whenever rows or facets are: an index of another version is made anew.
-VERSION: Final = 3
+VERSION: Final = 4
 # So that no other file is ever taken for one, and thrown away (sqlite.org/fileformat.html).
 _APPLICATION: Final = 0x58414944
 _PAGE: Final = 256
@@ -153,8 +155,10 @@ class Index:
     # -- reading -----------------------------------------------------------------------
 
     def journals(self) -> list[Journal]:
-        """Return the journals in it, by the names of their nodes."""
-        found = self._db.execute("SELECT id, node, size, taken_ms FROM journal ORDER BY node")
+        """Return the journals in it, by the names of their nodes; of none is nothing here."""
+        found = self._db.execute(
+            "SELECT id, node, size, taken_ms FROM journal WHERE size > 0 ORDER BY node"
+        )
         return [Journal(*row) for row in found]
 
     def row(self, journal: Journal, index: int) -> Row | None:
@@ -224,21 +228,30 @@ class Index:
 
     # -- folding -----------------------------------------------------------------------
 
-    def fold(self, source: Source, told: Callable[[int, int], None]) -> Folded:
-        """Take in what is new of a mirror; ``told`` hears how many of how many are done.
+    def fold(
+        self, source: Source, told: Callable[[int, int], None], *, is_held: bool = True
+    ) -> Folded:
+        """Take in what is new of a mirror.
 
         What is committed stays: whoever breaks it off goes on from there.
 
+        Args:
+            source: the mirror.
+            told: hears how many entries of how many are done.
+            is_held: whether it is held to its own tree. Not, for an index that is thrown away:
+                to show what a file says that does not hold.
+
         Raises:
             Refusal: ``bad-proof``: its first entry does not say whose journal it is;
+                ``mirror-mismatch``: its hashes are not of its entries, so it does not hold;
                 ``index-longer``: it holds fewer entries than are here; ``mirrors-differ``, an
                 alarm: what is here is not its beginning.
             Fault: the mirror, or the index, cannot be read or written.
         """
         node, size = node_of(source), source.size()
         try:
-            journal = self._bound(node, source, size)
-            folder = _Folder(self, self._db, journal, source)
+            journal = self._bound(node, source, size, is_held=is_held)
+            folder = _Folder(self, self._db, journal, source, is_held=is_held)
             while folder.size < size:
                 folder.take(min(_COMMIT, size - folder.size))
                 told(folder.size, size)
@@ -246,7 +259,7 @@ class Index:
             raise Fault(Code.FILE, name="index", found=_why(error)) from error
         return Folded(node, size, size - journal.size)
 
-    def _bound(self, node: str, source: Source, size: int) -> Journal:
+    def _bound(self, node: str, source: Source, size: int, *, is_held: bool) -> Journal:
         """Return a journal as far as it is here, which is the mirror's beginning."""
         found = self._db.execute(
             "SELECT id, node, size, taken_ms, frontier FROM journal WHERE node = ?", (node,)
@@ -257,16 +270,16 @@ class Index:
                 raise Refusal(
                     Code.INDEX_LONGER, "/index", name=node, expected=journal.size, found=size
                 )
-            if _root(journal.size, source) != frontier.root():
+            if is_held and _root(journal.size, source) != frontier.root():
                 raise Refusal(Code.MIRRORS_DIFFER, "/index", name=node)
             return journal
         with self._db:
-            self._db.execute(
-                "INSERT INTO journal (node, size, frontier, taken_ms) VALUES (?, 0, ?, 0)",
+            made = self._db.execute(
+                "INSERT INTO journal (node, size, frontier, taken_ms) VALUES (?, 0, ?, 0)"
+                " RETURNING id",
                 (node, Frontier().encode()),
-            )
-        (journal,) = (each for each in self.journals() if each.node == node)
-        return journal
+            ).fetchone()
+        return Journal(made[0], node, 0, 0)
 
 
 class _Hashes:
@@ -284,9 +297,15 @@ class _Folder:
     """Reads entries into rows and sets, and commits them group by group."""
 
     def __init__(
-        self, index: Index, db: sqlite3.Connection, journal: Journal, source: Source
+        self,
+        index: Index,
+        db: sqlite3.Connection,
+        journal: Journal,
+        source: Source,
+        *,
+        is_held: bool,
     ) -> None:
-        self.size = journal.size
+        self.size, self._is_held = journal.size, is_held
         self._index, self._db, self._journal, self._source = index, db, journal, source
         frontier = db.execute("SELECT frontier FROM journal WHERE id = ?", (journal.id,))
         self._frontier = Frontier.decode(frontier.fetchone()[0])
@@ -294,6 +313,7 @@ class _Folder:
         self._young: dict[int, Row] = {}
         self._by_id: dict[str, Row] = {}
         self._values: dict[tuple[str, str], int] = {}
+        self._placed_ms = journal.taken_ms
         self._take_up()
 
     def _take_up(self) -> None:
@@ -317,6 +337,9 @@ class _Folder:
                 leaves.append(leaf_of(stored.entry))
             self.size += len(page)
         self._frontier = self._frontier.extend(leaves)
+        if self._is_held and self._frontier.root() != _root(self.size, self._source):
+            # Kept, it would be held against the honest mirror one day.
+            raise _untrue(self._source, self.size - count, leaves)
         with self._db:
             self._keep(rows)
         self._young.clear()
@@ -349,11 +372,23 @@ class _Folder:
         known = [row for row in found if row is not None and row.id == identity and row.type]
         return known[0] if known else None
 
+    def _placed(self, rows: Sequence[Row]) -> list[int]:
+        """Return at which time each row is found: of one that went back, or has none, the last.
+
+        An honest journal's time never decreases, and searches rely on that.
+        """
+        return list(accumulate((row.taken_ms for row in rows), max, initial=self._placed_ms))[
+            1:
+        ]
+
     def _keep(self, rows: Sequence[Row]) -> None:
-        own, sets = self._journal.id, _Sets(rows)
+        own, sets, placed = self._journal.id, _Sets(rows), self._placed(rows)
         self._db.executemany(
             "INSERT INTO row VALUES (?, ?, ?, ?)",
-            [(own, row.index, row.taken_ms, msgspec.json.encode(row)) for row in rows],
+            [
+                (own, row.index, ms, msgspec.json.encode(row))
+                for row, ms in zip(rows, placed, strict=True)
+            ],
         )
         self._db.executemany(
             "INSERT OR IGNORE INTO named VALUES (?, ?, ?)",
@@ -361,14 +396,15 @@ class _Folder:
         )
         self._db.executemany(
             "INSERT OR IGNORE INTO day VALUES (?, ?, ?)",
-            [(own, row.taken_ms // _DAY_MS, row.index) for row in rows],
+            [(own, ms // _DAY_MS, row.index) for row, ms in zip(rows, placed, strict=True)],
         )
         for name, pieces in sets.by_value.items():
             self._add(self._value(name), pieces)
         self._db.execute(
             "UPDATE journal SET size = ?, frontier = ?, taken_ms = ? WHERE id = ?",
-            (self.size, self._frontier.encode(), rows[-1].taken_ms, own),
+            (self.size, self._frontier.encode(), placed[-1], own),
         )
+        self._placed_ms = placed[-1]
 
     def _value(self, name: tuple[str, str]) -> int:
         if name not in self._values:
@@ -395,6 +431,14 @@ class _Folder:
             self._db.execute(
                 "UPDATE value SET total = total + ? WHERE id = ?", (len(places), value)
             )
+
+
+def _untrue(source: Source, first: int, leaves: Sequence[bytes]) -> Refusal:
+    """Say that a tree is not of its entries, and the first that has another leaf there."""
+    for at, leaf in enumerate(leaves, first):
+        if source.hashes(0, at, 1) != leaf:
+            return Refusal(Code.MIRROR_MISMATCH, "/leaf", found=at)
+    return Refusal(Code.MIRROR_MISMATCH, "/root")
 
 
 class _Sets:

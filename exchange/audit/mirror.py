@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exchange.audit import forms
+from exchange.audit import forms, parted
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import bundle, forks, terms
@@ -18,7 +19,7 @@ from exchange.model.view import View
 from exchange.node import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.broker.records import Record
     from exchange.client.transport import Transport
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # How the facts of those entries begin that name a trust document.
 _TRUST: Final = b'{"kind":"trust'
+# And of those that hold a checkpoint.
+_CHECKPOINT: Final = b'{"kind":"checkpoint"'
 # As long as an idle node waits to date its checkpoint anew, three times.
 MAX_AGE_S: Final = 180
 
@@ -62,7 +65,8 @@ async def pull(
 
     Raises:
         Refusal: an alarm: ``entry-untrue``: an entry does not follow from those before it, by
-            the rules; ``stale-head``, ``head-went-back``: it shows an old checkpoint. Or an
+            the rules; ``stale-head``, ``head-went-back``: it shows an old checkpoint;
+            ``journal-forked``, ``past-differs``: it signed another past than it told. Or an
             entry is none; the node gives fewer than it says there are; or
             ``mirror-mismatch``: what the store holds is not the beginning of this journal.
         Fault: the node or the store does not answer.
@@ -97,6 +101,10 @@ class Mirror:
 
         What is held is what the node says and signs now, or nothing is added.
         """
+        if not self._copy.is_kept:
+            # A fault came between: what is there is read again.
+            self._copy = self._copy.anew()
+            await self._copy.take_up(told)
         transport, copy, desk, held = self._transport, self._copy, self._desk, self._copy.size
         note, at = await _newest_checkpoint(transport), desk.now()
         if held:
@@ -114,7 +122,13 @@ class Mirror:
             if copy.size < page.size:
                 raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
             if note:
+                if not held and copy.size and terms.node_of(note) != copy.node:
+                    # No file was there that could be another node's: it shows another's.
+                    raise Refusal(Code.BAD_CHECKPOINT, "/note", name=terms.node_of(note))
                 copy.must_be_of(at, note, desk)
+                # Asked for before any entry: a first mirror is held to it here for once.
+                copy.must_reach(note)
+                await _must_be_under(transport, copy, note, desk)
             return copy.size, copy.size - held
 
 
@@ -124,12 +138,9 @@ async def _judged(
     """Judge a page of entries; one that does not follow is kept, under its node's signature.
 
     Raises:
-        Refusal: ``entry-untrue``; or an entry is none, or its number is not the next one.
+        Refusal: ``entry-untrue``; or an entry is none.
     """
     first = copy.size
-    for expected, item in enumerate(items, first):
-        if item.index != expected:
-            raise Refusal(Code.BAD_PROOF, "/index", expected=expected, found=item.index)
     try:
         return await copy.judge(items)
     except Refusal as refusal:
@@ -159,21 +170,51 @@ async def _proof(transport: Transport, copy: _Copy, raw: bytes) -> bytes:
 
 async def _go_on(transport: Transport, copy: _Copy, note: bytes, desk: Desk) -> None:
     """Hold what was mirrored before to the node's newest checkpoint; keep what that covers."""
-    held = copy.size
-    signed = c2sp.parse(note).size if note else 0
-    # What is not signed for yet is compared as it is; and of what is, the last entry, so that
-    # another journal is told as that.
-    await _must_be_told_alike(transport, copy, min(signed, held - 1))
-    batches = []
-    while copy.size < signed:
-        page = await _page(transport, copy.size)
+    held, signed = copy.size, c2sp.parse(note).size if note else 0
+    if note and signed <= held:
+        await _must_be_under(transport, copy, note, desk)
+    # What is not signed for yet is compared as it is.
+    await _must_be_told_alike(transport, copy, signed)
+    pages: deque[Sequence[wire.JournalItem]] = deque()
+    leaves: list[bytes] = []
+    while (first := held + len(leaves)) < signed:
+        page = await _page(transport, first)
         if not page.items:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=copy.size)
-        batches.append(await _judged(transport, copy, page.items, desk))
-    if note:
-        copy.must_be_under(note)
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=first)
+        pages.append(page.items)
+        leaves += [leaf_of(each.entry.encode()) for each in page.items]
+    if pages:
+        # Before any is judged: of a mirror that was altered, what an honest node recorded
+        # after that does not follow.
+        await _must_be_under(transport, copy, note, desk, leaves)
+    batches = []
+    while pages:
+        batches.append(await _judged(transport, copy, pages.popleft(), desk))
     for batch in batches:
         await copy.keep(batch)
+
+
+async def _must_be_under(
+    transport: Transport, copy: _Copy, note: bytes, desk: Desk, more: Sequence[bytes] = ()
+) -> None:
+    """Hold what was judged, and leaves after it, to a checkpoint that this node signed.
+
+    Raises:
+        Refusal: an alarm: ``journal-forked``, with two checkpoints that convict the node; or
+            ``past-differs``, with the one. ``mirror-mismatch``: it is another node's.
+    """
+    signed = copy.terms(note).verify(note).checkpoint
+    if copy.root(signed.size, more) == signed.root:
+        return
+    # Another node's mirror that was named by mistake accuses nobody.
+    if (node := terms.node_of(note)) != copy.node:
+        raise Refusal(Code.MIRROR_MISMATCH, "/node", name=node)
+    kept = desk.keep(note, "checkpoint")
+    proof = await parted.evidence_of(transport, note, copy.notes(), copy.hashes, copy.terms)
+    if proof is None:
+        raise Refusal(Code.PAST_DIFFERS, "/root", found=signed.size, evidence=kept)
+    kept = desk.keep(proof.encode(), "evidence")
+    raise Refusal(Code.JOURNAL_FORKED, "/root", found=signed.size, evidence=kept)
 
 
 async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> None:
@@ -181,7 +222,7 @@ async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> 
     while first < held:
         page = await _page(transport, first)
         for item in page.items[: held - first]:
-            if item.index != first or item.entry.encode() != copy.taken[first]:
+            if item.entry.encode() != copy.taken[first]:
                 raise Refusal(Code.MIRROR_MISMATCH, "", found=first)
             first += 1
         if not page.items:
@@ -189,9 +230,18 @@ async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> 
 
 
 async def _page(transport: Transport, first: int) -> wire.JournalPage:
-    return await transport.get_as(
+    """Return entries from one on.
+
+    Raises:
+        Refusal: ``bad-proof``: their numbers are not the next ones.
+    """
+    page = await transport.get_as(
         wire.JournalPage, "/v1/journal", first=first, limit=wire.MAX_PAGE
     )
+    for expected, item in enumerate(page.items, first):
+        if item.index != expected:
+            raise Refusal(Code.BAD_PROOF, "/index", expected=expected, found=item.index)
+    return page
 
 
 async def _newest_checkpoint(transport: Transport) -> bytes:
@@ -209,17 +259,26 @@ class _Copy:
 
     def __init__(self, store: Store, anchor: str, documents: _Documents) -> None:
         self.taken: list[bytes] = []
-        self._store = store
+        self._store, self._anchor = store, anchor
         self._documents = documents
         self._kept = 0
         self._listed = forms.Listed()
         self._replayer = Replayer(View(anchor=anchor), self.taken.__getitem__, documents.get)
-        self._hashes = MemoryHashes()
+        self.hashes = MemoryHashes()
 
     @property
     def size(self) -> int:
         """How many entries were judged."""
         return len(self.taken)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was judged is known to be in the store."""
+        return self._kept == self.size
+
+    def anew(self) -> _Copy:
+        """Return one that judged nothing yet, of the same store."""
+        return _Copy(self._store, self._anchor, self._documents)
 
     async def take_up(self, told: Callable[[int, int], None]) -> int:
         """Judge what the store holds, as if it came now; return how many entries that is.
@@ -233,6 +292,8 @@ class _Copy:
             # A node goes on with this file one day; nobody else may.
             raise Refusal(Code.MIRROR_MISMATCH, "/statement", found=0)
         while rows := await self._store.read(self.size, wire.MAX_PAGE):
+            # Its own first: a node of another past has others, or will not give them again.
+            await self._documents.recall(self._store, [row.entry for row in rows])
             await self._documents.fetch(row.entry for row in rows)
             for row in rows:
                 self._take_up(row)
@@ -247,7 +308,7 @@ class _Copy:
             self._judge(row.entry)
         except Refusal as refusal:
             raise Refusal(Code.MIRROR_MISMATCH, refusal.at, found=self.size) from refusal
-        self._hashes.extend([row.leaf])
+        self.hashes.extend([row.leaf])
 
     async def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
         """Judge a page of the next entries; return one batch to keep, None if it is empty."""
@@ -263,14 +324,14 @@ class _Copy:
         leaves = [leaf_of(record.entry) for record in records]
         tiles = [
             ports.TileRoot(tile.level, tile.index, tile.root)
-            for tile in self._hashes.extend(leaves)
+            for tile in self.hashes.extend(leaves)
         ]
         return ports.Batch(
             epoch=1,
             records=records,
             leaves=leaves,
             tiles=tiles,
-            frontier=self._hashes.frontier.encode(),
+            frontier=self.hashes.frontier.encode(),
             taken_ms=records[-1].facts.taken_ms,
             statement=b"",
         )
@@ -283,15 +344,35 @@ class _Copy:
         self.taken.append(record.entry)
         return record
 
-    def must_be_under(self, note: bytes) -> None:
-        """Hold all that was judged to a checkpoint that its node signed.
+    def must_reach(self, note: bytes) -> None:
+        """Hold the node to as many entries as it signed for.
 
         Raises:
-            Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
+            Refusal: ``bad-proof``.
         """
-        signed = self.terms(note).verify(note).checkpoint
-        if root_at(signed.size, self._hashes) != signed.root:
-            raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
+        signed = c2sp.parse(note).size
+        if self.size < signed:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=self.size)
+
+    @property
+    def node(self) -> str:
+        """Whose journal it is, as its first entry says; empty: it does not say."""
+        facts = entries.decode(self.taken[0]).facts if self.taken else None
+        return facts.node if isinstance(facts, entries.EpochOpened) else ""
+
+    def root(self, size: int, more: Sequence[bytes] = ()) -> bytes:
+        """Return the root of so many entries; those that leaves were given of are the last."""
+        if size <= self.size:
+            return root_at(size, self.hashes)
+        return self.hashes.frontier.extend(more[: size - self.size]).root()
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the checkpoints that were mirrored, newest first."""
+        for raw in reversed(self.taken):
+            if raw.startswith(_CHECKPOINT):
+                facts = entries.decode(raw).facts
+                if isinstance(facts, entries.Checkpointed):
+                    yield facts.note.encode()
 
     def terms(self, note: bytes) -> terms.Terms:
         """Return what a checkpoint of this journal needs, by what was judged."""
@@ -306,19 +387,11 @@ class _Copy:
         Raises:
             Refusal: ``head-went-back``, with both as evidence; ``bad-checkpoint``.
         """
-        last = next(
-            (
-                facts
-                for raw in reversed(self.taken)
-                if isinstance(facts := entries.decode(raw).facts, entries.Checkpointed)
-            ),
-            None,
-        )
+        known = next(self.notes(), b"")
         shown = self.terms(note).verify(note).checkpoint
-        if last is None or shown.size >= last.size:
+        if not known or shown.size >= (last := c2sp.parse(known)).size:
             return
-        known = last.note.encode()
-        path = consistency_proof(shown.size, last.size, self._hashes)
+        path = consistency_proof(shown.size, last.size, self.hashes)
         evidence = forks.of(note, known, path)
         try:
             needed = self.terms(note)
@@ -374,6 +447,11 @@ class _Documents:
         # How far each node's were fetched; of the mirrored one's own, under no name.
         self._cursors: dict[str, int] = {}
         self.get = self._found.get
+
+    async def recall(self, store: Store, raws: Iterable[bytes]) -> None:
+        """Take what a mirror keeps of what these entries name; who judges them checks it."""
+        named = [_named(raw)[1] for raw in raws if raw.startswith(_TRUST)]
+        self._found.update(await store.blobs(named))
 
     async def fetch(self, raws: Iterable[bytes]) -> None:
         """Fetch what these entries name. What is not to be had, who judges them misses."""

@@ -15,6 +15,7 @@ from exchange.errors import Refusal
 from exchange.model import codec
 from exchange.model import entry as entries
 from exchange.model.identity import member_of
+from exchange.render.times import zulu_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         journal: the node whose journal it stands in; ``index``: where, from 0.
-        taken_ms: when it was taken in there, in milliseconds UTC.
+        taken_ms: when it was taken in there, in milliseconds UTC; 0 where it cannot be read.
         kind: of the entry, as its facts name it.
         outcome: what became of it, of each in ``OUTCOMES``; a bulletin may have several.
         code: of a refusal; ``at``: what that points to.
@@ -63,7 +64,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         rule: by which it was purged, or is to be reviewed; of trust, the document's name.
         version: of a trust document, an epoch, or the size of a checkpoint.
         home: the node that it came from; ``home_index``: its entry there, -1 for none;
-            ``home_ms``: when it was taken in there.
+            ``home_ms``: when it was taken in there, 0 where that cannot be read.
         cosigned: of a checkpoint, the size of the newest one that it says a quorum vouched for.
         agreed: of a trust entry that brought an arrangement, the digest of what that says,
             whatever its version and dates.
@@ -122,6 +123,11 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     since_ms: int = 0
     until_ms: int = 0
     declined: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def taken(self) -> str:
+        """When it was taken in, as text; a dash where that is not known."""
+        return zulu_ms(self.taken_ms) if self.taken_ms else "-"
 
     @property
     def nation(self) -> str:
@@ -224,6 +230,8 @@ class _Taken(msgspec.Struct):
     taken_ms: int = 0
 
 
+# The end of the year 9999: what is later is no time that can be written.
+_END_MS: Final = 253_402_300_800_000
 _TAKEN: Final = msgspec.json.Decoder(_Taken)
 _SAID: Final = msgspec.json.Decoder(_Said)
 _OUTER: Final = msgspec.json.Decoder(_Outer)
@@ -235,7 +243,9 @@ def read(index: int, raw: bytes, context: Context) -> Row:
     try:
         entry = entries.decode(raw)
     except Refusal as refusal:
-        return Row(context.journal, index, 0, "unreadable", ("unreadable",), refusal.code.value)
+        code = refusal.code.value
+        # Of a kind that only a newer program knows, the time can be read all the same.
+        return Row(context.journal, index, _taken(raw), "unreadable", ("unreadable",), code)
     facts, said = entry.facts, _said(entry.object)
     made = {**_of_facts(facts, entry.at_home, context), **_of_object(facts, said)}
     about = context.row_at(made.get("of", -1)) if made.get("of", -1) >= 0 else None
@@ -249,11 +259,23 @@ def read(index: int, raw: bytes, context: Context) -> Row:
     return Row(
         journal=context.journal,
         index=index,
-        taken_ms=facts.taken_ms,
+        taken_ms=_in_time(facts.taken_ms),
         kind=entries.kind_of(facts),
         policy=context.policy,
         **made,
     )
+
+
+def _taken(raw: bytes) -> int:
+    """Return when an entry says that it was taken in, 0 where it does not."""
+    try:
+        return _in_time(_TAKEN.decode(raw.partition(b"\n")[0]).taken_ms)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+
+
+def _in_time(ms: int) -> int:
+    return ms if 0 <= ms < _END_MS else 0
 
 
 def _said(signed: bytes) -> _Said:
@@ -270,7 +292,7 @@ def _of_facts(facts: Facts, at_home: bytes, context: Context) -> dict[str, Any]:
     made: dict[str, Any] = {"digest": getattr(facts, "digest", "")}
     if home := entries.home_of(facts):
         made |= {"home": home.node, "home_index": home.index}
-        made["home_ms"] = _TAKEN.decode(at_home.partition(b"\n")[0]).taken_ms
+        made["home_ms"] = _taken(at_home)
     of = getattr(facts, "of", None)
     if isinstance(of, int):
         made["of"] = of

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.audit.rows import Row
 from exchange.render.cells import disarmed
-from exchange.render.times import zulu_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +22,7 @@ def lines(rows: Iterable[Row]) -> str:
 
 def cells(row: Row) -> list[object]:
     """Return a row's values, in the order of ``NAMES``."""
-    return [zulu_ms(row.taken_ms), row.nation, *(getattr(row, name) for name in NAMES[2:])]
+    return [row.taken, row.nation, *(getattr(row, name) for name in NAMES[2:])]
 
 
 def written(rows: Iterable[Sequence[object]]) -> str:

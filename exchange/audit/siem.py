@@ -169,7 +169,7 @@ def _named(line: str, form: Format) -> _Named | None:
             return _Named(told["node"], int(told["entry"]), int(told["taken_ms"]), digest)
         told = dict(_PAIR.findall(line))
         digest = told.get("fileHash", "")
-        return _Named(told["dvchost"], int(told["externalId"]), int(told["rt"]), digest)
+        return _Named(told["dvchost"], int(told["externalId"]), int(told.get("rt", 0)), digest)
     except (AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
         return None
 
@@ -211,7 +211,7 @@ def cef_line(row: Row) -> str:
 
 def _extension(row: Row) -> Iterator[tuple[str, str]]:
     plain = (
-        ("rt", str(row.taken_ms)),
+        ("rt", str(row.taken_ms or "")),
         ("dvchost", row.journal),
         ("externalId", str(row.index)),
         ("cat", row.kind),

@@ -153,6 +153,8 @@ def gap(look: Look) -> Iterator[Anomaly]:
         for _, first, end in look.index.days(journal):
             # So long a time begins with the last entry of a day, and ends with a day's first.
             for row in look.index.rows(journal, (first, end - 1)):
+                if not row.taken_ms:
+                    continue  # it cannot be read: of when it is, nobody can tell
                 hours = 0 if before is None else (row.taken_ms - before.taken_ms) // _HOUR_MS
                 if before is not None and hours >= max(24, look.settings.gap_h):
                     yield found_at(row, entries=(before.index, row.index), hours=hours)
@@ -181,15 +183,18 @@ def slow_witness(look: Look) -> Iterator[Anomaly]:
     if not limit_s:
         return
     for journal in look.journals:
-        since, size = 0, 0
+        size, ended = 0, None
         for row in look.rows(journal.node, ("kind", "checkpoint")):
-            since = since or row.taken_ms
-            if row.cosigned > size or row.index == 0:
-                late_ms, since, size = row.taken_ms - since, row.taken_ms, row.cosigned
-            else:
-                late_ms = row.taken_ms - since if _is_last(look, row) else 0
+            ended = before = ended or row
+            if row.cosigned > size:
+                ended, size = row, row.cosigned
+            elif not _is_last(look, row):
+                continue
+            late_ms = row.taken_ms - before.taken_ms
             if late_ms > limit_s * 1000:
-                yield found_at(row, ("kind", "checkpoint"), hours=late_ms // _HOUR_MS)
+                # While it lasts, it is one find: of where the quorum ended.
+                pairs, hours = ("kind", "checkpoint"), late_ms // _HOUR_MS
+                yield found_at(row, pairs, entries=[before.index], hours=hours)
 
 
 def _is_last(look: Look, row: Row) -> bool:
@@ -275,33 +280,39 @@ def bad_keys(look: Look) -> Iterator[Anomaly]:
 
 
 def reverted(look: Look) -> Iterator[Anomaly]:
-    """The arrangement was changed, and soon says again what it said before."""
+    """The arrangement was changed, and soon says again what it said before, by any way."""
     span_ms = look.settings.reverted_days * _DAY_S * 1000
     for journal in look.journals:
-        told = [row for row in look.rows(journal.node, ("kind", "trust")) if row.agreed]
-        for before, changed, after in zip(told, told[1:], told[2:], strict=False):
-            if after.agreed == before.agreed and after.taken_ms - changed.taken_ms <= span_ms:
-                at = (changed.index, after.index)
-                yield found_at(after, entries=at, first=changed.index)
+        # By what it said: what changed that, the last time that it said so.
+        changed_by: dict[str, Row] = {}
+        before = ""
+        for row in look.rows(journal.node, ("kind", "trust")):
+            if not row.agreed:
+                continue
+            changed_by[before] = row
+            changed, before = changed_by.get(row.agreed), row.agreed
+            if changed is not None and row.taken_ms - changed.taken_ms <= span_ms:
+                at = (changed.index, row.index)
+                yield found_at(row, entries=at, first=changed.index)
 
 
 def one_sided(look: Look) -> Iterator[Anomaly]:
-    """Much crosses one way, and nothing the other."""
+    """Much crosses one way, and nothing the other; one find, of where that began."""
     since_ms = look.now_ms - look.settings.one_sided_days * _DAY_S * 1000
     for journal in look.journals:
-        came, went, last = 0, 0, None
+        came, went, last, began = 0, 0, None, None
         for row in look.rows(journal.node, ("kind", "accepted")):
-            if row.taken_ms < since_ms:
-                continue
+            is_recent = row.taken_ms >= since_ms
             if row.home:
-                came, last = came + 1, row
+                came, last, began = came + is_recent, row, began or row
             elif any(name.partition(".")[0] != row.nation for name in row.to):
-                went += 1
-        if last is not None and came >= look.settings.one_sided and not went:
+                went, began = went + is_recent, None
+        if last and began and came >= look.settings.one_sided and not went:
             pairs = (("kind", "accepted"), ("outcome", "received"))
             yield found_at(
                 last,
                 *pairs,
+                entries=[began.index],
                 count=came,
                 giver=last.home,
                 taker=journal.node,

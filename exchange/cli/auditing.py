@@ -48,8 +48,8 @@ def mirror(session: Session, file: Path) -> None:
     """Copy the node's journal into FILE, judging every entry. Needs the auditor's role.
 
     A mirror made before is gone on with, once all that it holds is what the node still says.
-    It ends with 5 where the node recorded what does not follow, or shows an old state; what it
-    signed of that is kept in FILE.evidence.
+    It ends with 5 where the node recorded what does not follow, shows an old state, or signed
+    another past than it told; what it signed of that is kept in FILE.evidence.
     """
     size, new = asyncio.run(_mirror(session, file))
     if session.as_json:

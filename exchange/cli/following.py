@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.audit.anomalies import find, sentence
+from exchange.audit.anomalies import every, sentence
 from exchange.audit.forked import longest
 from exchange.audit.index import Index
 from exchange.audit.mirror import Desk, Mirror
@@ -27,12 +27,13 @@ from exchange.errors import Code, ExchangeError, Refusal
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from exchange.audit.suspicions import Anomaly
     from exchange.cli.main import Session
 
-# What was said is remembered; older finds than these would be said once more.
+# What was said is remembered as long as it is found; and so many that are not found any more.
 _REMEMBERED = 20_000
 
 
@@ -53,8 +54,7 @@ class Watcher:
         self._looked: set[str] = set()
         self._session, self._pairs = session, pairs
         self._index_at = index_at or first.with_name(f"{first.name}.index")
-        self._said_at = self._index_at.with_name(f"{self._index_at.name}.said")
-        self._said: dict[str, None] = dict.fromkeys(_read(self._said_at))
+        self._said = Said(self._index_at.with_name(f"{self._index_at.name}.said"))
         self._mirrors: dict[str, Mirror] = {}
 
     async def run(self, every: int, times: int | None) -> None:
@@ -107,8 +107,11 @@ class Watcher:
 
     def _alarm(self, context: str, error: ExchangeError) -> None:
         """Say what keeps a node from being followed; one that is away is looked for again."""
-        # The rules refuse nothing that an honest node gives its auditor.
-        is_alarm = isinstance(error, Refusal) and error.code not in _OURS
+        # The rules refuse nothing that an honest node gives its auditor. That a file was not
+        # its mirror to begin with says nothing of it; once it was followed, it does.
+        is_slip = error.code is Code.MIRROR_MISMATCH and context not in self._looked
+        is_ours = error.code in _OURS or is_slip
+        is_alarm = isinstance(error, Refusal) and not is_ours
         self.is_tampered = self.is_tampered or is_alarm
         if self._session.as_json:
             output.show_json({"context": context, "error": output.problem(error)})
@@ -129,14 +132,8 @@ class Watcher:
                 for place in taken.values():
                     index.fold(sources[place], _unheard)
                 settings = settings_at(sources[-1])
-            told = find(index, settings, (), tuple(taken))
-        for each in (one for rule in told for one in rule.found):
-            if (name := _name(each)) not in self._said:
-                self._said[name] = None
+            for each in self._said.unsaid(every(index, settings, (), tuple(taken))):
                 self._show(each)
-        kept = list(self._said)[-_REMEMBERED:]
-        if kept != _read(self._said_at):
-            write_durably(self._said_at, "".join(f"{name}\n" for name in kept).encode())
 
     def _show(self, each: Anomaly) -> None:
         if self._session.as_json:
@@ -172,5 +169,23 @@ def _name(each: Anomaly) -> str:
     return sha256(raw).hexdigest()[:24]
 
 
-def _read(path: Path) -> list[str]:
-    return path.read_text(encoding="ascii").split() if path.exists() else []
+class Said:
+    """What was said already, in a file, so that nothing is said twice by whoever goes on."""
+
+    def __init__(self, path: Path) -> None:
+        """Go on from what is in the file, if it is there."""
+        self._path = path
+        self._kept = path.read_text(encoding="ascii").split() if path.exists() else []
+
+    def unsaid(self, found: Iterable[Anomaly]) -> Iterator[Anomaly]:
+        """Yield, of all that is found now, what was not said; after the last, it was."""
+        known, names = set(self._kept), dict[str, None]()
+        for each in found:
+            name = _name(each)
+            if name not in known and name not in names:
+                yield each
+            names[name] = None
+        kept = [*[each for each in self._kept if each not in names][-_REMEMBERED:], *names]
+        if kept != self._kept:
+            write_durably(self._path, "".join(f"{name}\n" for name in kept).encode())
+            self._kept = kept

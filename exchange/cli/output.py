@@ -46,6 +46,7 @@ ALARMS = frozenset(
         Code.JOURNAL_FORKED,
         Code.ENTRY_UNTRUE,
         Code.MIRRORS_DIFFER,
+        Code.PAST_DIFFERS,
         Code.STALE_WITNESS,
     }
 )

@@ -15,7 +15,6 @@ from exchange.cli import output, progress
 from exchange.cli.journal_file import at_one_moment
 from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
-from exchange.cli.times import zulu_ms
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def _fold(session: Session, mirrors: tuple[Path, ...], index: Index) -> tuple[st
 
 def row_values(row: Row) -> dict[str, Any]:
     """Return a row as values, with its time as people read it."""
-    return {**msgspec.to_builtins(row), "taken": zulu_ms(row.taken_ms), "nation": row.nation}
+    return {**msgspec.to_builtins(row), "taken": row.taken, "nation": row.nation}
 
 
 def _query(options: dict[str, Any]) -> Query:
@@ -197,7 +196,7 @@ def _line(row: Row) -> dict[str, object]:
     return {
         "journal": row.journal,
         "index": row.index,
-        "taken": zulu_ms(row.taken_ms),
+        "taken": row.taken,
         "kind": row.kind,
         "outcome": " ".join(row.outcome),
         "type": " ".join(filter(None, (row.type, row.verb))),
@@ -246,7 +245,7 @@ def _show_story(session: Session, told: Story) -> None:
         who = " ".join(filter(None, (row.endpoint, row.officer)))
         other = row.id if row.id != told.id else ""
         said = "  ".join(filter(None, (each.step, who, each.rule, other)))
-        click.echo(f"{zulu_ms(row.taken_ms)}  {where:<26}  {said}")
+        click.echo(f"{row.taken}  {where:<26}  {said}")
     if told.others:
         session.say(
             f"En la misma línea: {' '.join(told.others)}",

@@ -414,9 +414,9 @@ def owed_in(entry: bytes) -> list[Owed]:
 
 
 def came_in(entry: bytes) -> tuple[Home, bytes] | None:
-    """Return whence an entry of ours came, and that one, whole; None of what was posted."""
+    """Return whence an entry came, and that one, whole; None of what was posted; or refuse."""
     line, _, there = entry.partition(b"\n")
-    home = _GOING.decode(line).home
+    home = codec.decode_any(line, _GOING).home
     return None if home is None else (home, there)
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from exchange.audit.index import Index
 from exchange.audit.verify import Stored
-from exchange.journal.tree import leaf_hash, node_hash
+from exchange.journal.tiles import MemoryHashes
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.header import Blob
@@ -31,6 +32,7 @@ class Made:
         self.node, self.ms = node, NOW_MS
         self.entries: list[bytes] = []
         self.blobs: dict[str, bytes] = {}
+        self._tree = MemoryHashes()
         self.add(entries.EpochOpened, node=node, epoch=1)
 
     def add(
@@ -138,10 +140,10 @@ class Made:
         return [entries.kind_of(entries.decode(raw).facts) for raw in kept]
 
     def hashes(self, level: int, first: int, count: int) -> bytes:
-        row = [leaf_hash(each) for each in self.entries]
-        for _ in range(level):
-            row = [node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=False)]
-        return b"".join(row[first : first + count])
+        kept = self.entries
+        if self._tree.frontier.size != len(kept):
+            self._tree = MemoryHashes([leaf_hash(each) for each in kept])
+        return self._tree.read(level, first, count)
 
 
 def index_of(path: Path, *journals: Made) -> Index:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from exchange.audit import anomalies
-from exchange.audit.anomalies import RULES, find, sentence
+from exchange.audit.anomalies import RULES, every, find, sentence
 from exchange.audit.query import parse
 from exchange.audit.search import matching
 from exchange.audit.suspicions import Settings, settings_of
@@ -228,6 +228,24 @@ def test_of_one_rule_so_many_are_told_and_all_are_counted(tmp_path, monkeypatch)
     with index_of(tmp_path / "x.index", made) as index:
         (told,) = find(index, SETTINGS)
         assert (told.count, len(told.found)) == (5, 3)
+        assert len(list(every(index, SETTINGS))) == 5
+
+
+def test_the_newest_of_each_journal_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(anomalies, "MOST", 3)
+    pa, us = quiet(), Made("us")
+    for _ in range(5):
+        newest = pa.refused(code="bad-signature")
+    for _ in range(2):
+        us.refused(code="bad-signature")
+    with index_of(tmp_path / "x.index", pa, us) as index:
+        (told,) = find(index, SETTINGS, ["key-outside-validity"])
+    assert told.count == 7
+    assert [(each.journal, *each.entries) for each in told.found] == [
+        *(("pa", at) for at in range(newest - 2, newest + 1)),
+        ("us", 1),
+        ("us", 2),
+    ]
 
 
 async def back_and_forth(both, ids):
@@ -241,11 +259,24 @@ async def back_and_forth(both, ids):
     assert (await both.pa.post(again, "")).refusal is None
 
 
+async def back_by_way_of_another(both, ids):
+    """Changed twice, and back to what it said at first."""
+    land = border()
+    ids["first"] = both.pa.node.size
+    for version, count in ((2, 2), (3, 1), (4, None)):
+        made = land.rearranged(feeds=feeds()[:count], version=version)
+        assert (await both.pa.post(made, "")).refusal is None
+        land = land.after(made)
+        both.clock.ms += DAY_MS
+
+
 async def forth_alone(both, _):
     assert (await both.pa.post(border().rearranged(feeds=feeds()[:2]), "")).refusal is None
 
 
-@pytest.mark.parametrize(("play", "count"), [(back_and_forth, 1), (forth_alone, 0)])
+@pytest.mark.parametrize(
+    ("play", "count"), [(back_and_forth, 1), (back_by_way_of_another, 1), (forth_alone, 0)]
+)
 def test_policy_that_is_changed_and_changed_back_is_found(tmp_path, play, count):
     from exchange.audit.index import Index  # noqa: PLC0415
     from exchange.cli.journal_file import opened  # noqa: PLC0415

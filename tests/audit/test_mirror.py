@@ -8,20 +8,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.audit.mirror import MAX_AGE_S, Desk, pull
-from exchange.errors import Code, Refusal
+from exchange.audit.mirror import MAX_AGE_S, Desk, Mirror, pull
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks
 from exchange.journal.bundle import TlogProof
 from exchange.journal.logkeys import origin_of
-from exchange.journal.proofs import inclusion_proof
+from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as records
 from exchange.model import wire
+from exchange.model.codec import b64
 from exchange.model.identity import digest
 from exchange.store.memory import MemoryStore
 from tests.builders import NOW, world
+from tests.faults import Failure, FaultyStore
 from tests.node.running import identity, post, running
 
 
@@ -45,6 +47,7 @@ class Told:
         first: int = 0,
         after: int = -1,
         index: int = -1,
+        since: int = 0,
         **_: int,
     ):
         if kind is wire.JournalPage:
@@ -55,6 +58,8 @@ class Told:
             return wire.JournalPage(items=items, size=self.size)
         if kind is wire.Proof:
             return self.proof(index)
+        if kind is wire.Heads:
+            return self.heads(since)
         documents = world().documents[after + 1 :]
         found = [
             wire.TrustItem(
@@ -79,6 +84,14 @@ class Told:
         path = tuple(inclusion_proof(index, size, hashes))
         text = TlogProof(index=index, path=path, note=self.note).encode().decode()
         return wire.Proof(index, size, text)
+
+    def heads(self, since: int) -> wire.Heads:
+        """Its newest checkpoint, and how that goes on from another; nothing else."""
+        size = c2sp.parse(self.note).size
+        hashes = MemoryHashes([leaf_hash(each) for each in self.entries[:size]])
+        path = [b64(step) for step in consistency_proof(since, size, hashes)]
+        none = wire.OwnHead(0, "", "", [])
+        return wire.Heads(self.proof(size - 1).proof, "", none, none, path)
 
     async def get(self, path: str) -> bytes:
         assert path == "/v1/checkpoint"
@@ -157,7 +170,8 @@ def test_what_is_held_must_be_under_the_newest_checkpoint(entries) -> None:
     other = [b"x", *entries[1:]]
     for covered in (size - 2, size):
         told = Told(entries, size, signed(other, covered))
-        assert refused(told, store) == (Code.MIRROR_MISMATCH, "/root")
+        assert refused(told, store) == (Code.PAST_DIFFERS, "/root")
+        assert told.kept == [("checkpoint", told.note)]
     assert refused(Told(entries, size, signed(entries, size + 9)), store)[1] == "/size"
     short = Told(entries[:-1], size, signed(entries, size))
     assert refused(short, store) == (Code.BAD_PROOF, "/size")
@@ -169,6 +183,21 @@ def test_checkpoint_must_be_the_node_s(entries) -> None:
     assert refused(Told(entries, size, one_less), store)[0] is Code.BAD_CHECKPOINT
     of_another = signed(entries, size).replace(b"exchange/pa", b"exchange/us")
     assert refused(Told(entries, size, of_another), store)[0] is Code.BAD_CHECKPOINT
+
+
+def test_a_first_mirror_is_held_to_the_checkpoint_that_its_node_shows(entries) -> None:
+    size = len(entries)
+    for given, note, at in (
+        (entries, signed([b"x", *entries[1:]], size), "/root"),
+        (entries, signed([b"x", *entries[1:]], size - 2), "/root"),
+        (entries[:-1], signed(entries, size), "/size"),
+    ):
+        store = MemoryStore()
+        for _ in range(2):  # and when it is gone on with
+            with pytest.raises(Refusal) as refusal:
+                mirrored(Told(given, len(given), note), store)
+            assert refusal.value.at == at
+        assert mirrored(Told(entries, size, signed(entries, size)), store)[0] == size
 
 
 def test_leaf_that_was_altered_is_found_without_any_checkpoint(entries) -> None:
@@ -188,8 +217,9 @@ def covered():
 
     async def write():
         async with running() as node:
-            for _ in range(2):
-                await post(node, world().envelope())
+            for count in (1, 2):
+                for _ in range(count):
+                    await post(node, world().envelope())
                 await node.checkpoints.checkpoint()
             return [row.entry for row in await node.store.read(0, 100)]
 
@@ -299,3 +329,81 @@ def test_a_shorter_journal_that_was_signed_later_convicts_its_node(covered):
     )
     # A front that has not heard of the newest yet shows the one before: that is no crime.
     assert mirrored(Told(covered, size, signed(covered, at)), store) == (size, 0)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+@pytest.mark.parametrize("failure", [Failure.LOSE_WRITE, Failure.LOSE_ANSWER])
+async def test_who_follows_a_node_goes_on_from_what_was_kept(covered, count, failure):
+    """After a fault of the store, what was judged is not there, or not known to be."""
+    size, store = len(covered), FaultyStore(MemoryStore())
+    told = Told(covered[:count], count)
+    desk = Desk(lambda: NOW, told.keep)
+    mirror = await Mirror.take_up(told, store, world().anchor, desk, lambda *_: None)
+    assert await mirror.advance(lambda *_: None) == (count, count)
+    told.entries, told.size, told.note = covered, size, signed(covered, size)
+    store.fail(failure)
+    with pytest.raises(Fault):
+        await mirror.advance(lambda *_: None)
+    assert (await mirror.advance(lambda *_: None))[0] == size
+    assert store.inner._tables.entries == covered
+
+
+# -- another past than is mirrored ----------------------------------------------------------
+
+
+def with_salt(covered, at):
+    """The same entries, one of them with another salt: it follows from those before it too."""
+    salt = records.decode(covered[at]).facts.salt
+    other = covered[at].replace(salt.encode(), ("A" * 21 + "Q").encode())
+    assert other != covered[at]
+    return [*covered[:at], other, *covered[at + 1 :]]
+
+
+def another_past(covered):
+    """What the same node may have told of another course: from its second bulletin on."""
+    at = heads_of(covered)
+    other = with_salt(covered, at - 1)
+    facts = records.decode(other[at + 1]).facts
+    note = signed(other, facts.size).decode()
+    return [*other[: at + 1], records.encode(msgspec.structs.replace(facts, note=note))]
+
+
+def test_a_node_that_signed_two_pasts_is_convicted_by_its_own_two_checkpoints(covered):
+    store, other = held(covered, len(covered)), another_past(covered)
+    for size, proves in ((len(other) - 1, "forked"), (len(other), "rewritten")):
+        told = Told(other, len(other), signed(other, size))
+        assert refused(told, store) == (Code.JOURNAL_FORKED, "/root")
+        (_, note), (kind, raw) = told.kept
+        rings = [[each.key for each in identity().log]]
+        assert (note, kind) == (told.note, "evidence")
+        assert forks.check(forks.read(raw), origin_of("pa"), rings) == proves
+
+
+def test_a_mirror_that_was_altered_accuses_no_honest_node(covered):
+    size, at = len(covered), heads_of(covered)
+    for altered in (at - 2, at - 1):
+        store = held(with_salt(covered, altered), at)
+        # What was recorded next follows from what was there, and from nothing else.
+        for covers in (at, at + 1, size):
+            told = Told(covered, size, signed(covered, covers))
+            assert refused(told, store) == (Code.PAST_DIFFERS, "/root"), (altered, covers)
+            assert told.kept == [("checkpoint", told.note)]
+
+
+def test_a_node_that_shows_another_s_checkpoint_is_not_believed(covered):
+    first = records.decode(covered[0]).facts
+    opened = records.encode(msgspec.structs.replace(first, node="us"))
+    told = Told([opened, *covered[1:6]], 6, signed(covered, 6))
+    with pytest.raises(Refusal) as refusal:
+        mirrored(told)
+    assert (refusal.value.code, refusal.value.at) == (Code.BAD_CHECKPOINT, "/note")
+
+
+def test_the_mirror_of_another_node_accuses_nobody(covered):
+    first = records.decode(covered[0]).facts
+    opened = records.encode(msgspec.structs.replace(first, node="us"))
+    store = held([opened, *covered[1:6]], 6)
+    for size in (4, len(covered)):
+        told = Told(covered, len(covered), signed(covered, size))
+        assert refused(told, store) == (Code.MIRROR_MISMATCH, "/node")
+        assert told.kept == []

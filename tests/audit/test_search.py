@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from exchange.audit import bitmaps, rows
+from exchange.audit import anomalies, bitmaps, rows, sheet
 from exchange.audit.index import Index
 from exchange.audit.query import KEYS, changed, parse
 from exchange.audit.search import matching, search
@@ -21,7 +21,7 @@ from exchange.errors import Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Reference
 from exchange.model.identity import digest
-from tests.audit.made import Made, index_of
+from tests.audit.made import DAY_MS, Made, index_of
 from tests.audit.traded import everything, size_of, written
 from tests.builders import NOW_MS, OPS, WATCH, border, decoded, new_id
 
@@ -295,6 +295,41 @@ def test_index_never_lets_go_of_a_journal_for_another_of_its_node(traded, tmp_pa
         assert [each.size for each in index.journals()] == [whole]
 
 
+def test_nothing_is_kept_of_a_mirror_whose_tree_is_not_of_its_entries(traded, tmp_path):
+    """Kept, it would be held against the honest mirror, as if its node told two pasts."""
+    altered, at = shutil.copy(traded.pa, tmp_path / "altered.db"), 7
+    with closing(sqlite3.connect(altered)) as db:
+        change = "CAST(replace(bytes, '\"taken_ms\":1', '\"taken_ms\":2') AS BLOB)"
+        db.execute(f"UPDATE entry SET bytes = {change} WHERE idx >= {at}")  # noqa: S608
+        db.commit()
+    with Index.open(tmp_path / "x.index") as index:
+        for _ in range(2):
+            with opened(altered) as source, pytest.raises(Refusal) as refused:
+                index.fold(source, lambda *_: None)
+            assert (refused.value.code, refused.value.at) == ("mirror-mismatch", "/leaf")
+            assert refused.value.facts == {"found": at}
+            assert (found(index).total, index.journals()) == (0, [])
+        with opened(traded.pa) as source:
+            assert index.fold(source, lambda *_: None).new == size_of(traded.pa)
+
+
+def test_what_is_gone_on_with_is_held_to_the_tree_too(tmp_path):
+    made = Made("pa")
+    made.refused()
+    with index_of(tmp_path / "x.index", made) as index:
+        made.refused()
+        made.refused()
+        true = made.hashes(0, 3, 1)
+        made.entries[3] = made.entries[3].replace(b"unknown", b"ynknown")
+        made.hashes = lambda level, first, count, at=made.hashes: (
+            true if (level, first, count) == (0, 3, 1) else at(level, first, count)
+        )
+        with pytest.raises(Refusal) as refused:
+            index.fold(made, lambda *_: None)
+        assert refused.value.facts == {"found": 3}
+        assert found(index).total == 2
+
+
 def test_fold_that_is_broken_off_goes_on_where_it_was(tmp_path):
     made = MadeUp(12_000)
 
@@ -327,6 +362,64 @@ def test_an_entry_that_cannot_be_read_is_a_row_that_says_so():
     context = rows.Context("pa", 0, lambda _: None, lambda _: None)
     row = rows.read(7, b"no entry\n", context)
     assert (row.index, row.kind, row.code) == (7, "unreadable", "malformed")
+    assert (row.taken_ms, row.taken) == (0, "-")
+    newer = b'{"kind":"of-later","taken_ms":%d}\n' % NOW_MS
+    assert rows.read(7, newer, context).taken_ms == NOW_MS
+
+
+DAMAGED = (b"", b"\xff\xfe", b'{"kind":"lost"}\n', b'{"taken_ms":1e999}\n', b"[" * 10_000)
+
+
+@pytest.mark.parametrize("damaged", [*DAMAGED, b'{"taken_ms":9007199254740991}\n'])
+def test_what_cannot_be_read_is_found_and_hides_nothing_else(tmp_path, damaged):
+    made = Made("pa")
+    first = made.bulletin(after_ms=DAY_MS)
+    made.entries.append(damaged)
+    second = made.bulletin(after_ms=DAY_MS)
+    with index_of(tmp_path / "x.index", made) as index:
+        for order in ("newest", "oldest"):
+            told = found(index, f"order={order}")
+            assert sorted(row.index for row in told.rows) == list(range(made.size()))
+        assert sum(told.facets["day"].values()) == told.total == made.size()
+        (row,) = found(index, "outcome=unreadable").rows
+        assert (row.index, row.taken, row.kind) == (2, "-", "unreadable")
+        assert {row.id for row in found(index, "kind=accepted").rows} == {first, second}
+        assert "1970" not in sheet.lines(told.rows)
+        # Of when it was, nobody can tell: that is no gap.
+        assert "gap" in {each.rule for each in anomalies.find(index)}
+        assert all(row.index not in each.entries for each in gaps(index))
+        (journal,) = index.journals()
+        assert journal.taken_ms == made.ms
+        at = index.first_at(journal, made.ms)
+        assert at == 3
+
+
+def gaps(index):
+    return [one for each in anomalies.find(index, None, ["gap"]) for one in each.found]
+
+
+def test_time_that_goes_back_or_has_no_end_breaks_no_search(tmp_path):
+    made = Made("pa")
+    for ms in (DAY_MS * 3, -DAY_MS * 2, 2**53 - 1 - made.ms):
+        made.ms += ms
+        made.refused(after_ms=0)
+    made.ms = NOW_MS + DAY_MS * 5
+    made.refused(after_ms=0)
+    with index_of(tmp_path / "x.index", made) as index:
+        told = found(index)
+        assert sum(told.facets["day"].values()) == told.total == made.size()
+        assert "-" in {row.taken for row in told.rows}
+
+
+@pytest.mark.parametrize("at_home", [b"", b"no entry", b'{"taken_ms":"x"}', b"\xff"])
+def test_home_s_entry_that_cannot_be_read_is_of_no_time(tmp_path, at_home):
+    made = Made("pa")
+    made.bulletin(home=("us", 4, NOW_MS))
+    made.entries[-1] = made.entries[-1].replace(b'{"taken_ms":%d}' % NOW_MS, at_home)
+    with index_of(tmp_path / "x.index", made) as index:
+        (row,) = found(index, "kind=accepted").rows
+        assert (row.home, row.home_index, row.home_ms) == ("us", 4, 0)
+        assert anomalies.find(index) == []
 
 
 def test_sets_of_entries_are_kept_whole_however_many_there_are():

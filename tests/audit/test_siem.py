@@ -128,6 +128,20 @@ def test_another_journal_is_never_added_to_what_is_there(indexed, tmp_path):
     assert written(folder) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "cef"])
+def test_after_an_entry_that_cannot_be_read_it_goes_on(tmp_path, form):
+    made = Made("pa")
+    made.entries.append(b"no entry\n")
+    folder = tmp_path / "siem"
+    folder.mkdir()
+    for new in (2, 1, 0):
+        with index_of(tmp_path / "o.index", made):
+            pass
+        assert write(tmp_path / "o.index", folder, form) == new
+        if new == 2:
+            made.refused()
+
+
 def test_two_at_once_do_not_write_into_one_folder(indexed, tmp_path):
     """Both would go on from the same line, and each write the next."""
     other = os.open(tmp_path, os.O_RDONLY)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,9 @@ def test_mirror_that_was_altered_is_not_gone_on_with(running, tmp_path, statemen
     before = file.read_bytes()
     ran = mirror(running, file)
     assert (ran.code, ran.json["error"]["code"]) == (1, "mirror-mismatch")
+    # Nor does who watches take the file's state for the node's word.
+    ran = running.run("audit", "watch", f"{AUDIT}={file}", "--times", "1", "--json")
+    assert (ran.code, '"mirror-mismatch"' in ran.out) == (1, True)
     assert file.read_bytes() == before
 
 
@@ -163,10 +167,14 @@ def test_another_course_of_the_same_journal_is_found_out(tmp_path):
     assert first.stop() == 0
     second.start()
     for _ in range(2):
-        second.post()
+        index = second.post()["index"]
+    second.signed(index)
     ran = mirror(second, file)
     assert second.stop() == 0
-    assert (ran.code, ran.json["error"]["code"]) == (1, "mirror-mismatch")
+    error = ran.json["error"]
+    assert (ran.code, error["code"]) == (5, "journal-forked")
+    assert Path(error["facts"]["evidence"]).read_text().startswith("exchange-evidence@v1\n")
+    assert error["facts"]["evidence"].startswith(f"{file}.evidence/")
     assert verified(first, file) == 0
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT max(idx) + 1 FROM entry").fetchone() == (held,)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,19 @@ def verdict(file):
     raw = Path(file).read_bytes()
     assert judges.own(raw, None) == judges.script(raw, None)
     return judges.own(raw, None)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff", b'{"kind":"lost"}\n'])
+def test_what_cannot_be_read_is_refused_and_not_packed(exercise, mirror, tmp_path, damaged):
+    file, out = shutil.copy(mirror, tmp_path / "damaged.db"), tmp_path / "package.zip"
+    with closing(sqlite3.connect(file)) as db:
+        at = db.execute("SELECT idx FROM entry WHERE kind = 'accepted'").fetchone()[0]
+        db.execute("UPDATE entry SET bytes = ? WHERE idx = ?", (damaged, at))
+        db.commit()
+    words = ("audit", "package", str(at), "--from", str(file), "--out", str(out), "--json")
+    ran = exercise.run(*words)
+    assert (ran.code, out.exists()) == (1, False)
+    assert ran.json["error"]["code"] in {"malformed", "missing", "missing-member"}
 
 
 def test_auditor_makes_one_from_a_mirror_without_content(exercise, posted, mirror, tmp_path):

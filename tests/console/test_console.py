@@ -20,6 +20,7 @@ from exchange.audit.checks import Name
 from exchange.audit.console import alarms
 from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
+from exchange.audit.index import Index
 from exchange.audit.report import figures
 from exchange.audit.report.forms import FORMS
 from exchange.audit.report.making import Asked, make
@@ -180,6 +181,12 @@ async def test_a_flipped_byte_is_an_alarm_that_names_the_entry(files):
         # What is no longer under the root that was signed has no proof that holds.
         assert "DOES NOT HOLD" in await caller.text("/en/proof/pa/20")
         assert not (await caller.json("/en/proof/pa/20.json"))["holds"]
+        aside = caller.console.background.index_at
+        assert aside.exists()
+    # Nothing of it is kept: in an index it would be held against the honest mirror.
+    with Index.open(index) as kept:
+        assert kept.journals() == []
+    assert not aside.parent.exists()
 
 
 async def test_a_tree_that_is_not_the_signed_one_is_an_alarm(files):

@@ -114,7 +114,7 @@ class Console:
         await self.background.fold(told)
         setup, nodes = self._setup, self.background.nodes
         opened = {node: setup.opened(path) for node, path in nodes.items()}
-        await self.reading.open(setup.index_at, opened)
+        await self.reading.open(self.background.index_at, opened)
         try:
             await self._look()
             self.background.start(self.live)

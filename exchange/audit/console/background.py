@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from exchange.audit.forked import longest
 from exchange.audit.index import Index
 from exchange.audit.verify import Verifier
-from exchange.errors import ExchangeError
+from exchange.errors import Code, ExchangeError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from exchange.audit.checks import Report
     from exchange.audit.console.source import Source
@@ -81,6 +83,9 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
         self._verifying: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
+        # The index that was folded into: of what does not hold, one that is thrown away.
+        self.index_at = setup.index_at
+        self._aside: TemporaryDirectory[str] | None = None
         self.nodes: dict[str, Path] = {}
         self.checked: dict[str, Checked] = {}
         # What kept the newest look at a node from succeeding; empty: nothing.
@@ -94,30 +99,39 @@ class Background:
     async def fold(self, told: Told) -> list[Folded]:
         """Fold what is new of every mirror into the index.
 
+        A mirror whose tree is not of its entries is shown, with the alarm that it is: at the
+        first time all are folded into an index that lasts as long as this.
+
         Raises:
             Fault: a file cannot be read, or the index not be written.
             Refusal: a file is no journal; or, an alarm, one is of another past of its node
                 than another file, or than what the index holds.
         """
-
-        def work() -> list[Folded]:
-            setup, found = self._setup, []
-            with Index.open(setup.index_at) as index, ExitStack() as stack:
-                sources = {
-                    mirror: stack.enter_context(setup.opened(mirror))
-                    for mirror in setup.mirrors
-                }
-                several = list(sources.values())
-                for node, place in longest(several, setup.keep).items():
-                    # What is read besides the index stays the mirror that was taken first.
-                    mirror = self.nodes.setdefault(node, setup.mirrors[place])
-                    found.append(index.fold(sources[mirror], told))
-            return found
-
-        folded = await self._run(work)
+        try:
+            folded = await self._run(partial(self._fold, told))
+        except Refusal as refusal:
+            if refusal.code is not Code.MIRROR_MISMATCH or self.checked or self._aside:
+                raise
+            self._aside = TemporaryDirectory()
+            self.index_at = Path(self._aside.name) / self.index_at.name
+            folded = await self._run(partial(self._fold, told))
         for each in folded:
             self.checked.setdefault(each.node, Checked())
         return folded
+
+    def _fold(self, told: Told) -> list[Folded]:
+        setup, found = self._setup, []
+        with Index.open(self.index_at) as index, ExitStack() as stack:
+            sources = {
+                mirror: stack.enter_context(setup.opened(mirror)) for mirror in setup.mirrors
+            }
+            several = list(sources.values())
+            for node, place in longest(several, setup.keep).items():
+                # What is read besides the index stays the mirror that was taken first.
+                mirror = self.nodes.setdefault(node, setup.mirrors[place])
+                is_held = self._aside is None
+                found.append(index.fold(sources[mirror], told, is_held=is_held))
+        return found
 
     def start(self, live: Live) -> None:
         """Verify every mirror; follow nodes, where there are any to follow."""
@@ -145,6 +159,8 @@ class Background:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown(cancel_futures=True)
+        if self._aside is not None:
+            self._aside.cleanup()
 
     async def _verify(self, node: str, checked: Checked, live: Live) -> None:
         def told(done: int) -> None:
