@@ -123,10 +123,8 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
         mail = Mail(shown.items, Ours(agency, world.codes()).items, shown.away)
-        found = await sources.gather(agency, mail, asked, progress.counted(session))
-        acts, pairs = agency.separating.together(), _pairs(wanted.same)
-        account = statistics.compute(found.items, asked, world.codes(), pairs, acts)
-        account = msgspec.structs.replace(account, unasked=found.unasked)
+        pairs, tell = _pairs(wanted.same), progress.counted(session)
+        account = await sources.account(agency, mail, asked, pairs, tell)
         draft = {
             "post": _post(agency, view, account),
             "bulletin": statistics.bulletin(account, session.lang),
