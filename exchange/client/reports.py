@@ -164,7 +164,9 @@ def gather(
             continue
         told = _told(item, look)
         if isinstance(told, Left):
-            if _is_at(told.item, asked.has, asked):
+            # What bears on it and is not known may have moved it by a day.
+            is_amended = any(mark.relation != "cancels" for mark in done.get(item.index, ()))
+            if _is_at(item, asked.is_near if is_amended else asked.has, asked):
                 left.append(told)
         elif told is not None:
             is_drill = isinstance(told.bulletin, Opn) and told.bulletin.content.exercise

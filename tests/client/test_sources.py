@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
-from exchange.client import sources
+from exchange.client import sources, statistics
 from exchange.client.reports import Asked
 from exchange.client.sources import Mail
 from exchange.desk.ours import Ours
@@ -20,6 +20,7 @@ from tests.builders import DESK, MINSA, OPS, WATCH, new_id, world
 from tests.client.dealing import Liar, agency, fronted
 from tests.client.test_amending import correcting, sent
 from tests.client.test_elsewhere import SEIZED, at, at_two, poster
+from tests.client.test_statistics import szr
 from tests.desk.desked import Front
 from tests.model.bulletins import CODES
 from tests.node.running import post
@@ -245,3 +246,19 @@ async def test_report_that_an_officer_takes_for_one_may_only_come_to_stand_by_as
         async with agency(door.url, tmp_path / "two") as two:
             await at_two(two, correction)
         assert second.id in (await sources.account(*both)).rests_on
+
+
+@pytest.mark.parametrize("relation", ["corrects", "supersedes"])
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_report_that_what_is_not_here_may_have_moved_into_the_period_is_listed(
+    relation, is_locked
+):
+    def left(hours, *earlier):
+        at = YEAR.start - timedelta(hours=hours)
+        report = szr(1, "EX-9", at=at, value=1.0, header={"observed": int(at.timestamp())})
+        text = None if is_locked else report.bulletin
+        report = msgspec.structs.replace(report, bulletin=text, earlier=[*earlier])
+        return [each.item.index for each in statistics.compute([report], YEAR, CODES).left]
+
+    assert left(9, (relation, 4)) == [1]
+    assert left(25, (relation, 4)) == left(9) == []
