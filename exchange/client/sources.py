@@ -72,12 +72,14 @@ async def account(
     asking = _Asking(agency, mail.away, tell)
     while True:
         ours, acts = [*mail.ours()], agency.separating.together()
-        items = amending.merged(ours, mail.came, asking.colleagues)
+        own = {each.header.id for each in ours}
+        agency.colleagues.keep(asking.colleagues, own)
+        # Of what was not asked of, what was told before is all that is known.
+        items = amending.merged(ours, mail.came, agency.colleagues.known())
         given = items, asked, agency.world.codes, same, acts
         made = await asyncio.to_thread(_computed, *given)
         named = [name for pair in same for name in pair]
         rests_on = named if isinstance(made, Refusal) else made.rests_on
-        own = {each.header.id for each in ours}
         names = [*(name for name in rests_on if name in own), *_near(ours, asked)]
         if await asking.ask(names):
             continue
@@ -153,4 +155,7 @@ class _Asking:
         if not (learnt.is_whole and learnt.is_told):
             self.unasked.append(name)
         self.colleagues |= learnt.colleagues
-        return bool(learnt.fresh) or any(learnt.colleagues.values())
+        known = self._agency.colleagues.known()
+        return bool(learnt.fresh) or any(
+            [*entries] != known.get(each, []) for each, entries in learnt.colleagues.items()
+        )

@@ -69,6 +69,10 @@ async def test_colleague_s_correction_is_applied_or_the_report_is_listed(tmp_pat
         else:
             assert (packages(made), why(made)) == ([], [(target.id, "correction")])
         assert made.unasked.ids == []
+        # While the node is away, what it told before is known.
+        away = await counted(one, away=Fault(Code.NODE_UNREACHABLE))
+        assert (packages(away), why(away)) == (packages(made), why(made))
+        assert away.unasked.ids == [target.id]
         # Asked of what is of the period alone.
         assert [e.content.counts for e in (await counted(one, BEFORE),)] == [[]]
 

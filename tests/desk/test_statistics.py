@@ -14,11 +14,13 @@ from exchange.client import statistics as counting
 from exchange.desk import beginning, compose, composing, statistics
 from exchange.desk.kept_drafts import Counted, Kept
 from exchange.errors import Code, Fault
-from tests.builders import OPS, WATCH, new_id
+from tests.builders import MINSA, OPS, WATCH, WATCH_DESK, new_id, world
 from tests.client.dealing import agency, draft
-from tests.client.test_elsewhere import at_two
+from tests.client.test_amending import correcting, sent
+from tests.client.test_elsewhere import at_two, poster
 from tests.desk.desked import desked
 from tests.model.bulletins import CODES, drafted
+from tests.node.running import post
 
 LATER = {"seized_at": "2026-11-20T02:05:00Z", "custody": []}
 PERIOD = "from=2026-07-01&to=2026-12-31"
@@ -165,6 +167,44 @@ async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is
         assert said.bulletin is None
 
 
+async def test_kept_draft_does_not_say_that_its_sources_changed_where_the_node_went_away(
+    tmp_path,
+):
+    async with desked(tmp_path, pages=True) as desk:
+        await post(desk.door.node, world().amended(WATCH_DESK, poster), MINSA)
+        ours = seizure(OPS, "US-77", 800.0)
+        to = msgspec.structs.replace(ours.post, to=[OPS, WATCH_DESK])
+        target = await sent(desk.line, msgspec.structs.replace(ours, post=to))
+        quantity = ours.bulletin["content"]["drugs"][0]["quantity"]
+        known_as = WATCH_DESK, desk.clock
+        async with agency(desk.door.url, tmp_path / "colleague", *known_as) as colleague:
+            await colleague.everything()
+            weighed = quantity | {"value": 1.5}
+            theirs = correcting(("/content/drugs/0/quantity", quantity, weighed))
+            # Not to the author's machine: it knows by its node alone.
+            to = msgspec.structs.replace(theirs.post, to=[OPS])
+            correction = msgspec.structs.replace(theirs, post=to)
+            withdrawn = await sent(colleague, correction, target)
+            page = html.unescape(await desk.get(f"/compose/sta?{PERIOD}"))
+            assert UNREAD in page
+            form_sent = {**dict(re.findall(FIELD, page)), "window": "EXERCISE"}
+            review = await desk.act("/compose/sta/review", **form_sent)
+            form = f"/compose/sta?draft={form_sent['draft']}"
+            desk.front.away()
+            for path in (form, review):
+                page = html.unescape(await desk.get(path, 422 if path == review else 200))
+                assert OTHERWISE not in page
+                assert UNREAD in page
+                assert UNKNOWN in page
+            # What the node told is no longer so: that is news.
+            desk.front.back()
+            await at_two(colleague, withdrawn.id)
+        page = html.unescape(await desk.get(form))
+        assert OTHERWISE in page
+        assert UNREAD not in page
+
+
+UNREAD = "a correction of it is not here, or does not hold"
 UNKNOWN = "It is not known of 1 bulletin posted from here whether it was corrected or cancelled"
 OTHERWISE = "What these figures and their marking were computed from says something else"
 FIELD = (
