@@ -81,7 +81,9 @@ async def account(
         named = [name for pair in same for name in pair]
         rests_on = named if isinstance(made, Refusal) else made.rests_on
         names = [*(name for name in rests_on if name in own), *_near(ours, asked)]
-        if await asking.ask(names):
+        is_news = await asking.ask(names)
+        # What waited here and was found to be taken in by now is no news, and counts.
+        if is_news or [*mail.ours()] != ours:
             continue
         if isinstance(made, Refusal):
             raise made

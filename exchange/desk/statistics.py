@@ -174,14 +174,15 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
 
 
 async def _asked(station: Station, asked: Asked, pairs: list[tuple[str, str]]) -> Account:
-    trouble, before = station.trouble, len(station.ours.posted())
+    trouble = station.trouble
     away = trouble if trouble is not None and is_away(trouble) else None
     mail = Mail(station.shelf.items(), station.ours.items, away)
-    made = await sources.account(station.agency, mail, asked, pairs)
-    if len(station.ours.posted()) > before:
-        # What was taken in may have cancelled something, whose text is not to stay in memory.
-        station.ours.drop()
-    return made
+    try:
+        return await sources.account(station.agency, mail, asked, pairs)
+    finally:
+        # What was taken in may have cancelled something, whose text is not to stay in memory:
+        # not either where nobody waits for the figures any more.
+        station.ours.forget()
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:

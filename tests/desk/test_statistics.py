@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import threading
@@ -10,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from exchange.client import sources, story
 from exchange.client import statistics as counting
 from exchange.desk import beginning, compose, composing, statistics
 from exchange.desk.kept_drafts import Counted, Kept
@@ -18,7 +20,8 @@ from tests.builders import MINSA, OPS, WATCH, WATCH_DESK, new_id, world
 from tests.client.dealing import agency, draft
 from tests.client.test_amending import correcting, sent
 from tests.client.test_elsewhere import at_two, poster
-from tests.desk.desked import desked
+from tests.client.test_stale import cancelling
+from tests.desk.desked import Held, desked
 from tests.model.bulletins import CODES, drafted
 from tests.node.running import post
 
@@ -165,6 +168,57 @@ async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is
         assert UNKNOWN not in page
         (said,) = (e for e in desk.station.ours.items() if e.header.id == ours.header.id)
         assert said.bulletin is None
+
+
+async def test_text_of_what_was_cancelled_elsewhere_is_forgotten_if_nobody_waits_any_more(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sources, "_AT_ONCE", 1)
+    async with desked(tmp_path, pages=True) as desk:
+        made = [await desk.line.prepare(seizure(OPS, f"US-{n}", 800.0)) for n in range(2)]
+        first, second = sorted(each.header.id for each in made)
+        for each in made:
+            await desk.line.post(each)
+        await desk.get(f"/statistics?{PERIOD}")
+        async with agency(desk.door.url, tmp_path / "two", WATCH, desk.clock) as two:
+            await at_two(two, first)
+        held = Held()
+        desk.front.held[f"/v1/posted/{second}/bearing"] = held
+        tab = asyncio.create_task(desk.get(f"/statistics?{PERIOD}"))
+        await asyncio.wait_for(held.asked.wait(), 10)
+        ours = desk.station.ours
+        assert ours._made[first].bulletin is not None
+        assert not desk.line.world.kept.has(first)
+        tab.cancel()
+        async with asyncio.timeout(10):
+            while ours._made[first].bulletin is not None:
+                await asyncio.sleep(0)
+        held.let_go.set()
+        assert ours._made[second].bulletin is not None
+
+
+async def test_text_is_on_no_page_once_its_cancellation_that_waited_here_is_known_to_be_taken(
+    tmp_path,
+):
+    async with desked(tmp_path, pages=True) as desk:
+        ours = await desk.line.prepare(seizure(OPS, "US-77", 812.5))
+        await desk.line.post(ours)
+        page = f"/sent/{ours.header.id}"
+        assert "812.5" in await desk.get(page)
+        box = desk.line.world.outbox
+        of = story.posted(box, ours.header.id)
+        waits = await desk.line.queue(await desk.line.prepare(cancelling(of.header, box)))
+        assert (await post(desk.door.node, box.envelope(waits), WATCH)).refusal is None
+        found = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
+        assert "There is nothing to count in that period." in found
+        assert "812.5" not in await desk.get(page)
+        # Whoever destroyed its key, such as another command.
+        other = await desk.line.prepare(seizure(OPS, "US-78", 613.5))
+        await desk.line.post(other)
+        page = f"/sent/{other.header.id}"
+        assert "613.5" in await desk.get(page)
+        desk.line.world.kept.destroy(other.header.id)
+        assert "613.5" not in await desk.get(page)
 
 
 async def test_kept_draft_does_not_say_that_its_sources_changed_where_the_node_went_away(
