@@ -13,7 +13,7 @@ import pytest
 
 from exchange.client import sources, story
 from exchange.client import statistics as counting
-from exchange.desk import beginning, compose, composing, statistics
+from exchange.desk import beginning, compose, composing, filled, statistics
 from exchange.desk.kept_drafts import Counted, Kept
 from exchange.errors import Code, Fault
 from tests.builders import MINSA, OPS, WATCH, WATCH_DESK, new_id, world
@@ -68,7 +68,7 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         form = html.unescape(await desk.get(write))
         # Both had the same moment of issue: by digest one of them counts, never the sum.
         assert not re.search("1,?612.5", form)
-        assert re.search(r'value="(812.5|800.0)"', form)
+        assert re.search(r'value="(812.5|800)"', form)
         assert "Open them and compare before you sign" in form
         # As it stands, only the posting's own choices are its author's to make.
         query = {"from": "2026-07-01", "to": "2026-12-31"}
@@ -191,7 +191,7 @@ async def test_text_of_what_was_cancelled_elsewhere_is_forgotten_if_nobody_waits
         assert not desk.line.world.kept.has(first)
         tab.cancel()
         async with asyncio.timeout(10):
-            while ours._made[first].bulletin is not None:
+            while ours._made[first].bulletin is not None:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0)
         held.let_go.set()
         assert ours._made[second].bulletin is not None
@@ -280,3 +280,13 @@ class _Query(dict[str, str]):
 )
 def test_half_year_is_that_of_the_day(now, days):
     assert statistics._half_year(now) == days
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(5e-05, "0.00005"), (5e-324, None), (812.5, "812.5")]
+)
+def test_figure_however_small_is_written_so_that_the_form_takes_it(value, text):
+    (said,) = composing.texts_of({"value": value}, "")["/value"]
+    assert text in (None, said)
+    assert filled._NUMBER.fullmatch(said)
+    assert float(said) == value
