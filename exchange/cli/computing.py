@@ -168,6 +168,7 @@ def _values(account: Account) -> dict[str, Any]:
         "doubles": [
             {"counted": each.reports[0].id, "reports": [report.id for report in each.reports],
              "ties": msgspec.to_builtins(each.ties),
+             "reconciliation": account.sides.get(each.reports[0].id),
              "untold": account.untold.get(each.reports[0].id)}
             for each in account.doubles
         ],

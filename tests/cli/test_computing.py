@@ -78,7 +78,9 @@ async def test_event_that_crossed_in_several_envelopes_alone_says_that_it_is_not
                 await both.json(who, "post", draft, "--yes")
         await step(both.both)
         told = await both.json(ASKER, *PERIOD)
-        assert [each["untold"] for each in told["doubles"]] == ["unnamed"]
+        assert [(each["untold"], each["reconciliation"]) for each in told["doubles"]] == [
+            ("unnamed", "agreed")
+        ]
         assert "reconciled" not in told["draft"]["bulletin"]["content"]
         for lang, said in (("es", "ninguno se puede nombrar"), ("en", "none may be named")):
             assert said in (await both.at(ASKER, "--lang", lang, *PERIOD)).err
