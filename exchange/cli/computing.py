@@ -287,12 +287,14 @@ def _show_unasked(session: Session, account: Account) -> None:
     n, error = len(account.unasked.ids), account.unasked.why
     if not n:
         return
+    ids = ", ".join(account.unasked.ids)
     why = "" if error is None else f" {output.problem(error)[session.lang]['what']}"
     line = (
         f"¡Atención! De {n} de lo enviado desde aquí no se sabe si en otra máquina o un colega"
-        f" lo corrigió o canceló: cuenta como consta aquí.{why}"
+        f" lo corrigió o canceló; si se cuenta, como consta aquí: {ids}.{why}"
         if session.lang == "es"
         else f"Note! Of {n} posted from here it is not known whether they were corrected or"
-        f" cancelled from another machine or by a colleague: they count as they are here.{why}"
+        f" cancelled from another machine or by a colleague; if counted, as they are"
+        f" here: {ids}.{why}"
     )
     click.echo(line, err=True)

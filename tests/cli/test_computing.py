@@ -112,4 +112,6 @@ async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is
             "node-unreachable",
         )
         for lang, said in (("es", "De 1 de lo enviado"), ("en", "Of 1 posted from here")):
-            assert said in (await cut.at(ASKER, "--lang", lang, *PERIOD)).err
+            err = (await cut.at(ASKER, "--lang", lang, *PERIOD)).err
+            assert said in err
+            assert posted["id"] in err
