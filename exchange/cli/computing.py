@@ -123,10 +123,8 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
         mail = Mail(shown.items, Ours(agency, world.codes()).items, shown.away)
-        found = await sources.gather(agency, mail, asked, progress.counted(session))
-        acts, pairs = agency.separating.together(), _pairs(wanted.same)
-        account = statistics.compute(found.items, asked, world.codes(), pairs, acts)
-        account = msgspec.structs.replace(account, unasked=found.unasked)
+        pairs, tell = _pairs(wanted.same), progress.counted(session)
+        account = await sources.account(agency, mail, asked, pairs, tell)
         draft = {
             "post": _post(agency, view, account),
             "bulletin": statistics.bulletin(account, session.lang),
@@ -170,6 +168,7 @@ def _values(account: Account) -> dict[str, Any]:
         "doubles": [
             {"counted": each.reports[0].id, "reports": [report.id for report in each.reports],
              "ties": msgspec.to_builtins(each.ties),
+             "reconciliation": account.sides.get(each.reports[0].id),
              "untold": account.untold.get(each.reports[0].id)}
             for each in account.doubles
         ],
@@ -288,12 +287,14 @@ def _show_unasked(session: Session, account: Account) -> None:
     n, error = len(account.unasked.ids), account.unasked.why
     if not n:
         return
+    ids = ", ".join(account.unasked.ids)
     why = "" if error is None else f" {output.problem(error)[session.lang]['what']}"
     line = (
         f"¡Atención! De {n} de lo enviado desde aquí no se sabe si en otra máquina o un colega"
-        f" lo corrigió o canceló: cuenta como consta aquí.{why}"
+        f" lo corrigió o canceló; si se cuenta, como consta aquí: {ids}.{why}"
         if session.lang == "es"
         else f"Note! Of {n} posted from here it is not known whether they were corrected or"
-        f" cancelled from another machine or by a colleague: they count as they are here.{why}"
+        f" cancelled from another machine or by a colleague; if counted, as they are"
+        f" here: {ids}.{why}"
     )
     click.echo(line, err=True)

@@ -30,6 +30,10 @@ _WHAT: Final = {
         "how something stands that waits for a release",
     ),
     "acts": ("qué sobres salieron como un solo acto", "which envelopes went as one act"),
+    "colleagues": (
+        "qué corrigieron los colegas en lo enviado",
+        "what colleagues corrected in what was posted",
+    ),
     "files": ("qué adjuntos se sellaban", "which attachments were being sealed"),
 }
 _SOMETHING: Final = ("una fila", "a row")

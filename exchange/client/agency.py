@@ -39,6 +39,7 @@ from exchange.client.asking import Asking
 from exchange.client.attaching import untold
 from exchange.client.attachments import Attachments
 from exchange.client.bodies import Bodies
+from exchange.client.colleagues import Colleagues
 from exchange.client.heard import Heard
 from exchange.client.held import Held
 from exchange.client.inbox import Inbox, Shown
@@ -100,6 +101,7 @@ class Agency:
         self.releasing = Releasing(self, self._poster)
         self.separating = Separating(self, self._poster)
         self._heard = Heard(world.cabinet, realm)
+        self.colleagues = Colleagues(world.cabinet, realm)
 
     async def __aenter__(self) -> Self:
         """Open the connection."""

@@ -8,14 +8,13 @@ else is ever taken for the same: neighbours seize on the same night.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
 from itertools import combinations
 from math import cos, hypot, radians
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from exchange.client.reports import Report
+from exchange.client.reports import NEAR_TIME, Report
 from exchange.model.bulletin import Opn, Szr
 from exchange.model.bulletin.blocks import LineString, Point
 from exchange.model.bulletin.weighing import kilograms
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from exchange.model.bulletin.blocks import Place, Quantity
 
 By = Literal["reference", "case", "event", "container", "code-name", "officer"]
-# One event by both clocks; and what two may be apart, beyond what each says of its accuracy.
-NEAR_TIME: Final = timedelta(hours=24)
+# What two may be apart, beyond what each says of its accuracy.
 NEAR_KM: Final = 25.0
 # Two quantities may be one, counted twice, where they differ by no more of the larger.
 NEAR_PART: Final = 0.2
@@ -91,6 +89,21 @@ def events(reports: Sequence[Report], same: Iterable[tuple[str, str]] = ()) -> l
     ]
 
 
+def entangled(
+    reports: Sequence[Report], same: Iterable[tuple[str, str]] = ()
+) -> list[list[Report]]:
+    """Return reports by what hangs together if nothing keeps two of them apart.
+
+    What is tied to nobody for the sake of another is tied once that other is gone.
+
+    Args:
+        reports: of one kind, in any order.
+        same: ids of reports that an officer takes for one event.
+    """
+    shared = (tie for _, ties in _shared(reports) for tie in ties)
+    return _joined(reports, [*_references(reports), *shared, *_said(reports, same)])
+
+
 def _joined(reports: Sequence[Report], ties: Iterable[Tie]) -> list[list[Report]]:
     """Return reports by what hangs together, in the order of the first of each."""
     leads = {each.id: each.id for each in reports}
@@ -124,17 +137,22 @@ def is_official(report: Report) -> bool:
 
 
 def _ties(reports: Sequence[Report]) -> list[Tie]:
-    said, shared = [*_references(reports)], list[Tie]()
+    said = [*_references(reports)]
+    # Whose reports are two seizures under one name says no more by it which is meant.
+    shared = [tie for group, ties in _shared(reports) for tie in _clear(group, ties)]
+    # Nor do two names, or one and a reference, make one of them by what another reported.
+    return [*said, *_clear(reports, shared, said)]
+
+
+def _shared(reports: Sequence[Report]) -> Iterator[tuple[list[Report], list[Tie]]]:
+    """Yield the reports under each name that they share, and what ties them by it."""
     groups: dict[tuple[By, str], list[Report]] = defaultdict(list)
     for each in reports:
         for name in (*_names(each), *(("case", digest) for digest in each.cases)):
             groups[name].append(each)
     for (by, _), group in groups.items():
         pairs = (pair for pair in combinations(group, 2) if by == "case" or _is_at_once(*pair))
-        # Whose reports are two seizures under one name says no more by it which is meant.
-        shared += _clear(group, [Tie(one.id, other.id, by) for one, other in pairs])
-    # Nor do two names, or one and a reference, make one of them by what another reported.
-    return [*said, *_clear(reports, shared, said)]
+        yield group, [Tie(one.id, other.id, by) for one, other in pairs]
 
 
 def _references(reports: Sequence[Report]) -> Iterator[Tie]:

@@ -20,13 +20,15 @@ from exchange.model.header import Header, Marking, Status
 from exchange.policy import boarding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item
     from exchange.model.codes import Codes
 
 TYPES: Final = ("szr", "mig", "opn")
+# One event by both clocks; and what may be of a period by what is not known.
+NEAR_TIME: Final = timedelta(hours=24)
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 # Why something is not counted: it is locked; a newer version's; a correction of it is not here,
 # or does not hold; its newest version is not here, or was cancelled; it is a drill; or it was
@@ -65,9 +67,9 @@ class Asked(NamedTuple):
         """Tell whether a moment is of the period."""
         return self.start <= at < self.end
 
-    def is_near(self, at: datetime, apart: timedelta) -> bool:
-        """Tell whether a moment is of the period, or at most so far from it."""
-        return self.start - at <= apart and at - self.end <= apart
+    def is_near(self, at: datetime) -> bool:
+        """Tell whether a moment is of the period, or at most a day from it."""
+        return self.start - at <= NEAR_TIME and at - self.end <= NEAR_TIME
 
 
 def _day(text: str, at: str, *, whole: bool = False) -> datetime:
@@ -162,7 +164,9 @@ def gather(
             continue
         told = _told(item, look)
         if isinstance(told, Left):
-            if _may_be_of(told.item, asked):
+            # What bears on it and is not known may have moved it by a day.
+            is_amended = any(mark.relation != "cancels" for mark in done.get(item.index, ()))
+            if _is_at(item, asked.is_near if is_amended else asked.has, asked):
                 left.append(told)
         elif told is not None:
             is_drill = isinstance(told.bulletin, Opn) and told.bulletin.content.exercise
@@ -269,13 +273,24 @@ def _happened(bulletin: Szr | Mig | Opn) -> datetime:
     return bulletin.content.period.start
 
 
-def _may_be_of(item: Delivered, asked: Asked) -> bool:
-    """Tell whether what is not counted may be of a period, as far as it or its header says."""
+def may_be_near(item: Delivered, asked: Asked) -> bool:
+    """Tell whether an item is a report that may be of a period, or of a day close to it.
+
+    As far as it or its header says by itself, whatever was done to it.
+    """
+    header = item.header
+    if header.type not in TYPES or header.status != asked.status:
+        return False
+    return _is_at(item, asked.is_near, asked)
+
+
+def _is_at(item: Delivered, when: Callable[[datetime], bool], asked: Asked) -> bool:
+    """Ask of the moment that an item tells, or, where it cannot be read, that it may tell."""
     header = item.header
     if isinstance(item.bulletin, Szr | Mig | Opn):
-        return asked.has(_happened(item.bulletin))
+        return when(_happened(item.bulletin))
     if header.type == "szr" and header.observed is not None:
-        return asked.has(datetime.fromtimestamp(header.observed, UTC))
+        return when(datetime.fromtimestamp(header.observed, UTC))
     # Issued however late, it may tell of any day before.
     return datetime.fromtimestamp(header.issued, UTC) >= asked.start
 

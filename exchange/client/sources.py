@@ -2,27 +2,30 @@
 
 What another machine of this endpoint posted to a bulletin of ours, and what colleagues
 corrected in it, comes to no inbox of ours. Our node knows (``elsewhere``), and is asked of each
-report of the period. Of what it was not asked, or did not tell, that is said.
+report of ours on which the account rests. Of what it was not asked, or did not tell, that is
+said.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from exchange.client import amending, doubles, elsewhere, reports
+import msgspec
+
+from exchange.client import amending, bearing, elsewhere, reports, statistics
 from exchange.client.attaching import untold
 from exchange.client.statistics import Unasked
 from exchange.client.transport import is_away
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.reading import Delivered, Item
     from exchange.client.reports import Asked
-    from exchange.model.codes import Codes
+    from exchange.client.statistics import Account
 
 # Of so many reports it is asked: who computes waits for it. A year of an endpoint has fewer.
 MOST: Final = 1000
@@ -44,41 +47,72 @@ class Mail(NamedTuple):
     away: ExchangeError | None = None
 
 
-class Sources(NamedTuple):
-    """What is counted from, each bulletin once; and of which of ours nobody knows the rest."""
+async def account(
+    agency: Agency,
+    mail: Mail,
+    asked: Asked,
+    same: Sequence[tuple[str, str]] = (),
+    tell: Callable[[int, int], None] = untold,
+) -> Account:
+    """Return the account of a period, once it is known what else bears on what is ours.
 
-    items: list[Item]
-    unasked: Unasked
-
-
-async def gather(
-    agency: Agency, mail: Mail, asked: Asked, tell: Callable[[int, int], None] = untold
-) -> Sources:
-    """Return what is here, once it is known what else bears on what is ours.
-
-    Asked is of what tells a moment of the period, or one so near that it may be tied to it: of
-    all envelopes, and of what is not counted. What is taken in by that is asked of in its turn.
+    It is computed, and asked of all that it rests on, however far from the period; and again
+    where that told something, since it may rest on others then. Nothing is asked of twice.
 
     Args:
         agency: in a session, unless its node is away.
         mail: what is here.
         asked: the period and the status.
+        same: ids of reports that an officer takes for one event.
         tell: called with how many were asked of, and of how many.
+
+    Raises:
+        Refusal: as ``statistics.compute``.
     """
-    asking, codes = _Asking(agency, mail.away, tell), agency.world.codes
-    is_news = True
-    while is_news:
-        names = await asyncio.to_thread(_of_period, [*mail.ours()], asked, codes)
+    asking = _Asking(agency, mail.away, tell)
+    while True:
+        ours, acts = [*mail.ours()], agency.separating.together()
+        own = {each.header.id for each in ours}
+        agency.colleagues.keep(asking.colleagues, own)
+        # Of what was not asked of, what was told before is all that is known.
+        items = amending.merged(ours, mail.came, agency.colleagues.known())
+        given = items, asked, agency.world.codes, same, acts
+        made = await asyncio.to_thread(_computed, *given)
+        named = [name for pair in same for name in pair]
+        rests_on = named if isinstance(made, Refusal) else made.rests_on
+        names = [*(name for name in rests_on if name in own), *_near(ours, asked)]
         is_news = await asking.ask(names)
-    items = amending.merged(mail.ours(), mail.came, asking.colleagues)
-    return Sources(items, Unasked(asking.unasked, asking.why))
+        # What waited here and was found to be taken in by now is no news, and counts.
+        if is_news or [*mail.ours()] != ours:
+            continue
+        if isinstance(made, Refusal):
+            raise made
+        return msgspec.structs.replace(made, unasked=Unasked(asking.unasked, asking.why))
 
 
-def _of_period(ours: Sequence[Delivered], asked: Asked, codes: Codes) -> list[str]:
-    found = reports.gather(ours, asked, codes)
-    near = (e for e in found.reports if asked.is_near(e.at, doubles.NEAR_TIME))
-    left = [each.item.header.id for each in found.left]
-    return [*(name for each in near for name in each.ids), *left]
+def _computed(*given: Any) -> Account | Refusal:
+    """Compute; what an officer takes for one event may only come to be here by asking."""
+    try:
+        return statistics.compute(*given)
+    except Refusal as refusal:
+        return refusal
+
+
+def _near(ours: Sequence[Delivered], asked: Asked) -> Iterator[str]:
+    """Yield ids of own reports that say that they are of the period, or of a day close to it.
+
+    By their own text: what moved it away here may have been cancelled elsewhere; so may what
+    superseded it.
+    """
+    done, by_index = bearing.marks(ours), {each.index: each for each in ours}
+    near = [each for each in ours if reports.may_be_near(each, asked)]
+    # It grows as it is gone through; digests cannot run in a circle.
+    for each in near:
+        told = [mark for mark in done.get(each.index, ()) if mark.is_here]
+        newer = [by_index[mark.index] for mark in told if mark.relation == "supersedes"]
+        near += newer
+        if not newer and all(mark.relation != "cancels" for mark in told):
+            yield each.header.id
 
 
 class _Asking:
@@ -95,7 +129,7 @@ class _Asking:
         self._begun: set[str] = set()
 
     async def ask(self, names: Sequence[str]) -> bool:
-        """Tell whether something was taken in by that, which may be to be asked of too."""
+        """Tell whether something was told by that, by which it may come out otherwise."""
         fresh = [name for name in dict.fromkeys(names) if name not in self._begun]
         begun, is_news = len(self._begun), False
         self._begun |= {*fresh}
@@ -123,4 +157,7 @@ class _Asking:
         if not (learnt.is_whole and learnt.is_told):
             self.unasked.append(name)
         self.colleagues |= learnt.colleagues
-        return bool(learnt.fresh)
+        known = self._agency.colleagues.known()
+        return bool(learnt.fresh) or any(
+            [*entries] != known.get(each, []) for each, entries in learnt.colleagues.items()
+        )

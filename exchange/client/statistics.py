@@ -81,6 +81,9 @@ class Account(msgspec.Struct, frozen=True):
         untold: by the same, why such an event is none of those that are told as reconciled.
         marking: the narrowest of all markings of ``reports``, its nations none where no nation
             may have all of it; None where nothing is counted.
+        rests_on: ids of all by which it might come out otherwise: of what is counted, beside
+            it and left, of what is of a day close to the period, and of what hangs together
+            with that, however far from it.
         unasked: what may have been corrected or cancelled elsewhere, and counts as it is here.
     """
 
@@ -95,6 +98,7 @@ class Account(msgspec.Struct, frozen=True):
     sides: dict[str, Reconciliation]
     untold: dict[str, Untold]
     marking: Marking | None
+    rests_on: list[str] = []
     unasked: Unasked = Unasked()
 
 
@@ -156,6 +160,7 @@ def compute(
         {each.reports[0].id: reconciling.compared(each) for each in both},
         {each.reports[0].id: why for each in both if (why := _untold(each, known))},
         _narrowest([mark for each in counted.reports for mark in each.markings]),
+        _rests_on(gathered, asked, pairs, counted),
     )
 
 
@@ -194,7 +199,7 @@ def _counted(
     within = {each.id for each in found if asked.has(each.at)}
     told = within | {each.id for e in (*seizures, *operations) for each in e.reports}
     # Of two that lie across its end, each counts on its side, unless somebody says otherwise.
-    near = [[e for e in events if asked.is_near(_at(e), doubles.NEAR_TIME)] for events in every]
+    near = [[e for e in events if asked.is_near(_at(e))] for events in every]
     near[1] = [each for each in near[1] if _took_place(each)]
     alike = [
         each
@@ -215,6 +220,23 @@ def _counted(
         [each for each in found if each.id in named - told],
         gathered.left,
     )
+
+
+def _rests_on(
+    gathered: reports.Gathered,
+    asked: Asked,
+    pairs: Sequence[tuple[str, str]],
+    counted: _Counted,
+) -> list[str]:
+    """Return the ids of all by which an account might come out otherwise."""
+    found = [*counted.reports, *counted.beside]
+    for name in reports.TYPES:
+        of = [each for each in gathered.reports if each.bulletin.type == name]
+        for group in doubles.entangled(of, pairs):
+            found += group if any(asked.is_near(each.at) for each in group) else []
+    ids = [name for each in found for name in each.ids]
+    left = [each.item.header.id for each in gathered.left]
+    return list(dict.fromkeys([*ids, *left]))
 
 
 def _untold(event: Event, known: Sequence[Told]) -> Untold | None:

@@ -14,6 +14,7 @@ from exchange.desk import filled, forms, position
 from exchange.errors import Refusal
 from exchange.model import draft as drafts
 from exchange.model.bulletin import shape as shapes
+from exchange.render.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -400,6 +401,8 @@ def texts_of(values: Any, at: str) -> dict[str, list[str]]:
             members = [(f"{at}/{place}", inner) for place, inner in enumerate(values)]
         case bool():
             return {at: ["true" if values else "false"]}
+        case float():
+            return {at: [plain(values)]}
         case _:
             return {at: [str(values)]}
     return {

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Rows of one list; the schema's own limits are lower where it has any.
 MAX_ROWS: Final = 500
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,15})")
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
+# As many digits as the smallest number has where no power of ten is written.
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,340})?")
 # 231801ZNOV26, as on a message form: day, time, Z, month, year of this century.
 _DTG: Final = re.compile(r"(\d{2})(\d{2})(\d{2})Z([A-Z]{3})(\d{2})", re.IGNORECASE)
 _MONTHS: Final = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from exchange.client import amending, story
 from exchange.client.reading import Delivered
 from exchange.errors import Fault, Refusal
@@ -37,11 +39,19 @@ class Ours:
         return [self._posted[identity] for identity in sorted(self._posted)]
 
     def items(self) -> list[Delivered]:
-        """Return what has a receipt, opened as far as it opens."""
+        """Return what has a receipt, opened as far as it opens by now."""
         for each in self.posted():
             if each.index is not None and each.header.id not in self._made:
                 self._made[each.header.id] = self._item(each, each.index)
+        self.forget()
         return list(self._made.values())
+
+    def forget(self) -> None:
+        """Forget each text whose key is here no more, whoever destroyed it."""
+        kept = self._agency.world.kept
+        for identity, item in self._made.items():
+            if item.bulletin is not None and not kept.has(identity):
+                self._made[identity] = msgspec.structs.replace(item, bulletin=None)
 
     def drop(self) -> None:
         """Forget the texts: something was destroyed here."""

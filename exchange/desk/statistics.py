@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
-    from exchange.client.sources import Sources
     from exchange.client.statistics import Account
     from exchange.desk.station import Station
     from exchange.model.bulletin.blocks import Quantity
@@ -158,8 +156,8 @@ def _said(query: MultiMapping[str]) -> list[tuple[str, str]]:
 async def account(station: Station, query: MultiMapping[str]) -> Account:
     """Return the account that an address asks for: of which days, and what is the same.
 
-    The node is asked what else bears on what is ours. What is held is looked up here, and
-    counted beside: hundreds of pairs take a while.
+    The node is asked what else bears on what is ours. It is counted beside: hundreds of pairs
+    take a while.
 
     Raises:
         Refusal: ``wrong-value`` or ``not-found``.
@@ -172,21 +170,19 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
         if not is_pair:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
-    found = await _sources(station, asked)
-    acts, codes = station.agency.separating.together(), station.codes
-    made = await asyncio.to_thread(statistics.compute, found.items, asked, codes, pairs, acts)
-    return msgspec.structs.replace(made, unasked=found.unasked)
+    return await _asked(station, asked, pairs)
 
 
-async def _sources(station: Station, asked: Asked) -> Sources:
-    trouble, before = station.trouble, len(station.ours.posted())
+async def _asked(station: Station, asked: Asked, pairs: list[tuple[str, str]]) -> Account:
+    trouble = station.trouble
     away = trouble if trouble is not None and is_away(trouble) else None
     mail = Mail(station.shelf.items(), station.ours.items, away)
-    found = await sources.gather(station.agency, mail, asked)
-    if len(station.ours.posted()) > before:
-        # What was taken in may have cancelled something, whose text is not to stay in memory.
-        station.ours.drop()
-    return found
+    try:
+        return await sources.account(station.agency, mail, asked, pairs)
+    finally:
+        # What was taken in may have cancelled something, whose text is not to stay in memory:
+        # not either where nobody waits for the figures any more.
+        station.ours.forget()
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:

@@ -176,11 +176,12 @@ def _legs(line: list[list[float]], radius_km: float) -> Iterable[str]:
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         wide = (x2 - x1) * math.cos(math.radians(y))
         reach = math.hypot(wide, y2 - y1) * _METRES_OF_A_DEGREE / 2000 + radius_km
-        yield f"{_pair(x, y)} {reach:.3f}"
+        # Up, or its ends would lie outside.
+        yield f"{_pair(x, y)} {math.ceil(reach * 1000) / 1000:.3f}"
 
 
 def _pair(longitude: float, latitude: float) -> str:
-    return f"{latitude},{longitude}"
+    return f"{plain(latitude)},{plain(longitude)}"
 
 
 def _put(parent: ET.Element, *elements: tuple[str, str]) -> None:

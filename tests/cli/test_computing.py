@@ -78,7 +78,9 @@ async def test_event_that_crossed_in_several_envelopes_alone_says_that_it_is_not
                 await both.json(who, "post", draft, "--yes")
         await step(both.both)
         told = await both.json(ASKER, *PERIOD)
-        assert [each["untold"] for each in told["doubles"]] == ["unnamed"]
+        assert [(each["untold"], each["reconciliation"]) for each in told["doubles"]] == [
+            ("unnamed", "agreed")
+        ]
         assert "reconciled" not in told["draft"]["bulletin"]["content"]
         for lang, said in (("es", "ninguno se puede nombrar"), ("en", "none may be named")):
             assert said in (await both.at(ASKER, "--lang", lang, *PERIOD)).err
@@ -110,4 +112,6 @@ async def test_what_another_machine_cancelled_is_out_and_what_cannot_be_known_is
             "node-unreachable",
         )
         for lang, said in (("es", "De 1 de lo enviado"), ("en", "Of 1 posted from here")):
-            assert said in (await cut.at(ASKER, "--lang", lang, *PERIOD)).err
+            err = (await cut.at(ASKER, "--lang", lang, *PERIOD)).err
+            assert said in err
+            assert posted["id"] in err

@@ -251,7 +251,7 @@ async def posted_unknown(line, prepared):
 @pytest.mark.parametrize("lang", ["es", "en"])
 @pytest.mark.parametrize("how", ["again", "gone", "mended", "aside"])
 def test_every_loss_has_words_that_name_what_it_was(lang, how):
-    drawers = ["item", "trust", "heard", "body", "granted", "content-key"]
+    drawers = ["item", "trust", "heard", "body", "granted", "content-key", "colleagues"]
     names = ("sealed", "waits", "sent", "refused", "anew", "due", "files", "mark")
     drawers += [f"posted.{each}" for each in names]
     said = {losing.line(Loss(each, how, "the-id"), lang) for each in drawers}

@@ -443,6 +443,14 @@ def test_only_an_answer_to_a_boarding_request_is_of_its_case():
     assert [e.by for e in computed([request, ours, theirs]).doubles[0].ties] == ["case"]
     # Two finds at one boarding are two.
     assert computed([request, ours, found]).content.drug_totals[0].quantity.value == 510.0
+    # But for the other two of them would be one, however far from the period that other is.
+    last = szr(4, "D", at=later, value=10.0, header=refs)
+    period = Asked(later - timedelta(days=1), later + timedelta(days=3), "exercise")
+    apart = statistics.compute([request, ours, theirs, last], period, CODES)
+    assert (apart.doubles, {*apart.rests_on}) == (
+        [],
+        {each.header.id for each in (ours, theirs, last)},
+    )
     # A question about both is no boarding; and what is not here may be one.
     header = msgspec.structs.replace(request.header, type="rfi")
     question = msgspec.structs.replace(request, header=header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,14 @@ OFFICER = "watch-1"
 BROWSER = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document"}
 
 
+class Held:
+    """An answer that waits: it was ``asked`` for, and is given once it is ``let_go``."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+
 class Front:
     """The way to a node: real HTTP and TLS, passed on as it comes, for what is not shut."""
 
@@ -41,10 +50,15 @@ class Front:
         # Beginnings of paths that get no answer but a 503; and paths asked for instead.
         self.shut: tuple[str, ...] = ()
         self.instead: dict[str, str] = {}
+        # Paths whose answer waits until somebody lets it go.
+        self.held: dict[str, Held] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith(self.shut):
             return web.Response(status=503)
+        if held := self.held.get(request.path):
+            held.asked.set()
+            await held.let_go.wait()
         path = self.instead.get(request.path, request.path_qs)
         async with self.door.http.request(
             request.method,

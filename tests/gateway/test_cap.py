@@ -194,16 +194,16 @@ def with_place(**place):
 @pytest.mark.parametrize(
     ("geometry", "name", "told"),
     [
-        (blocks.Point((-80.5, 7.0)), "circle", ["7.0,-80.5 2"]),
+        (blocks.Point((-80.5, 7.0)), "circle", ["7,-80.5 2"]),
         (
-            blocks.LineString([(-80.0, 7.0), (-80.0, 8.0), (-80.0, 8.5)]),
+            blocks.LineString([(-80, 7.0), (-80, 8.0), (-80, 8.5)]),
             "circle",
-            ["7.5,-80.0 57.597", "8.25,-80.0 29.799"],
+            ["7.5,-80 57.598", "8.25,-80 29.799"],
         ),
         (
-            blocks.Polygon([[(-80.0, 7.0), (-79.0, 7.0), (-79.0, 8.0), (-80.0, 7.0)]]),
+            blocks.Polygon([[(-80, 7.0), (-79, 7.0), (-79, 8.0), (-80, 7.0)]]),
             "polygon",
-            ["7.0,-80.0 7.0,-79.0 8.0,-79.0 7.0,-80.0"],
+            ["7,-80 7,-79 8,-79 7,-80"],
         ),
     ],
 )
@@ -217,7 +217,20 @@ def test_an_area_is_latitude_first_and_in_kilometres(geometry, name, told):
 def test_a_radius_has_all_its_digits_and_no_exponent(metres, km):
     data = with_place(geometry=blocks.Point((-80.5, 7.0)), accuracy_m=metres)
     judged(alert(data))
-    assert texts(data, "circle") == [f"7.0,-80.5 {km}"] * 2
+    assert texts(data, "circle") == [f"7,-80.5 {km}"] * 2
+
+
+def test_a_place_near_0_has_no_exponent():
+    data = with_place(geometry=blocks.Point((-0.00002, 0.00005)), accuracy_m=50)
+    assert texts(data, "circle")[0] == "0.00005,-0.00002 0.05"
+    judged(alert(data))
+
+
+def test_a_circle_around_a_leg_is_no_narrower_than_the_leg():
+    # Half of it is 50.04 m on the ground.
+    data = with_place(geometry=blocks.LineString([(0.0, 0.0), (0.0, 0.0009)]))
+    _, reach = texts(data, "circle")[0].split()
+    assert float(reach) * 1000 >= 0.0009 / 2 * 111_195
 
 
 def test_a_port_is_a_geocode_and_a_name_in_each_language():
