@@ -183,13 +183,16 @@ async def _go_on(transport: Transport, copy: _Copy, note: bytes, desk: Desk) -> 
             raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=first)
         pages.append(page.items)
         leaves += [leaf_of(each.entry.encode()) for each in page.items]
-    if pages:
+    if leaves and (is_known := copy.knows(note)):
         # Before any is judged: of a mirror that was altered, what an honest node recorded
         # after that does not follow.
         await _must_be_under(transport, copy, note, desk, leaves)
     batches = []
     while pages:
         batches.append(await _judged(transport, copy, pages.popleft(), desk))
+    if leaves and not is_known:
+        # Its keys were handed over in what is new.
+        await _must_be_under(transport, copy, note, desk)
     for batch in batches:
         await copy.keep(batch)
 
@@ -309,6 +312,14 @@ class _Copy:
         except Refusal as refusal:
             raise Refusal(Code.MIRROR_MISMATCH, refusal.at, found=self.size) from refusal
         self.hashes.extend([row.leaf])
+
+    def knows(self, note: bytes) -> bool:
+        """Tell whether a checkpoint is signed by keys that are in force as far as is judged."""
+        try:
+            self.terms(note).verify(note)
+        except Refusal:
+            return False
+        return True
 
     async def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
         """Judge a page of the next entries; return one batch to keep, None if it is empty."""

@@ -25,6 +25,7 @@ from exchange.store.memory import MemoryStore
 from tests.builders import NOW, world
 from tests.faults import Failure, FaultyStore
 from tests.node.running import identity, post, running
+from tests.node.test_handover import NEW_LOG, both, hand_over
 
 
 class Told:
@@ -407,3 +408,56 @@ def test_the_mirror_of_another_node_accuses_nobody(covered):
         told = Told(covered, len(covered), signed(covered, size))
         assert refused(told, store) == (Code.MIRROR_MISMATCH, "/node")
         assert told.kept == []
+
+
+class Handing(Told):
+    """A node whose trust documents are these."""
+
+    documents: tuple[bytes, ...] = ()
+
+    async def get_as(self, kind, path, *, after=-1, **query):
+        if kind is not wire.TrustPage:
+            return await super().get_as(kind, path, after=after, **query)
+        found = [
+            wire.TrustItem(n, n, 0, "-", 1, digest(raw), raw.decode(), "-")
+            for n, raw in enumerate(self.documents)
+        ][after + 1 :]
+        return wire.TrustPage(items=found, cursor=after + len(found), total=9)
+
+
+async def handing_over():
+    """A node hands its keys over: its entries, its documents, and its newest checkpoint."""
+    async with both() as node:
+        await post(node, world().envelope())
+        await node.checkpoints.checkpoint()
+        held = node.size
+        await hand_over(node)
+        await post(node, world().envelope())
+        await node.checkpoints.checkpoint()
+        rows = await node.store.read(0, 200)
+        named = [records.decode(row.entry).facts for row in rows]
+        digests = [each.document.digest for each in named if isinstance(each, records.Trust)]
+        kept = await node.store.blobs(digests)
+        told = Handing([row.entry for row in rows], len(rows), node.checkpoints.newest)
+        told.documents = tuple(kept[each] for each in digests)
+        return told, held
+
+
+async def test_a_mirror_is_gone_on_with_over_a_handover_of_its_node_s_keys():
+    """The newest checkpoint is signed by those that take effect in what is new."""
+    told, held = await handing_over()
+    store, desk = MemoryStore(), Desk(lambda: NOW, told.keep)
+    before = Handing(told.entries[:held], held)
+    before.documents = told.documents
+    assert await pull(before, store, world().anchor, desk, lambda *_: None) == (held, held)
+    size = len(told.entries)
+    found = await pull(told, store, world().anchor, desk, lambda *_: None)
+    assert (found, told.kept) == ((size, size - held), [])
+    # And one that is altered is told of, though its keys are known only after what is new.
+    other = MemoryStore()
+    assert await pull(before, other, world().anchor, desk, lambda *_: None) == (held, held)
+    told.note = c2sp.sign(c2sp.Checkpoint("exchange/pa", size, bytes(32)), NEW_LOG, NOW)
+    with pytest.raises(Refusal) as caught:
+        await pull(told, other, world().anchor, desk, lambda *_: None)
+    assert caught.value.code in {"past-differs", "journal-forked"}
+    assert (await other.head()).size == held
