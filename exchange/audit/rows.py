@@ -7,18 +7,20 @@ type, marking, precedence and feed) stands in every row that is about it.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from exchange.errors import Refusal
+from exchange.journal.note import parse_note
 from exchange.model import codec
 from exchange.model import entry as entries
 from exchange.model.identity import member_of
 from exchange.render.times import zulu_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from exchange.model.entry import Facts
 
@@ -39,6 +41,10 @@ FACETS: Final = (
     "recipient",
     "policy",
 )
+
+
+# When a witness signed stands before its signature (C2SP tlog-cosignature).
+_TIME: Final = struct.Struct(">Q")
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +77,8 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: of the object; of an order or an attestation none.
         size: bytes of ciphertext that it names, or that were refused.
         observed: and ``issued`` to ``retain_until``: of the header, in seconds UTC.
-        at_s: when its author says that it happened, in seconds UTC.
+        at_s: when its author says that it happened, in seconds UTC; of a checkpoint, when the
+            quorum that it tells of was first complete, as its witnesses say.
         orders: of an attestation, the orders that it says were carried out.
         reads: of what an auditor was shown, each kind with the entries that it was of;
             ``shown``: how many entries, or proofs of some; ``since_ms`` and ``until_ms``: when,
@@ -333,15 +340,29 @@ def _of_the_node(facts: Facts) -> dict[str, Any]:
         case entries.EpochOpened():
             return {"version": facts.epoch}
         case entries.Checkpointed():
-            told = facts.cosigned
-            size = 0 if isinstance(told, msgspec.UnsetType) else told.size
-            return {"version": facts.size, "cosigned": size}
+            return {"version": facts.size, **_of_quorum(facts.cosigned)}
         case entries.InboxHeads():
             return {"version": facts.size}
         case entries.AuditRead():
             return _of_reads(facts)
         case _:
             return {}
+
+
+def _of_quorum(told: entries.Cosigned | msgspec.UnsetType) -> dict[str, Any]:
+    if isinstance(told, msgspec.UnsetType):
+        return {}
+    at_s = _signed_at(told.lines) if told.first else None
+    return {"cosigned": told.size, "at_s": at_s}
+
+
+def _signed_at(lines: Sequence[str]) -> int | None:
+    """Return when the last of these witnesses signed, in seconds UTC."""
+    try:
+        found = parse_note(b"-\n\n" + "".join(f"{line}\n" for line in lines).encode()).lines
+        return max((_TIME.unpack_from(line.signature)[0] for line in found), default=None)
+    except (Refusal, struct.error):
+        return None
 
 
 def _of_reads(facts: entries.AuditRead) -> dict[str, Any]:

@@ -178,23 +178,31 @@ def withheld(look: Look) -> Iterator[Anomaly]:
 
 
 def slow_witness(look: Look) -> Iterator[Anomaly]:
-    """Longer without a quorum of witnesses than the arrangement allows."""
+    """A checkpoint longer without a quorum of witnesses than the arrangement allows.
+
+    A journal in which nothing happens waits for nobody: what counts is from when a checkpoint
+    was made until a quorum had signed it, and not the time between two of them.
+    """
     limit_s = look.settings.witness_s
     if not limit_s:
         return
     for journal in look.journals:
-        size, ended = 0, None
+        waiting: deque[Row] = deque()
         for row in look.rows(journal.node, ("kind", "checkpoint")):
-            ended = before = ended or row
-            if row.cosigned > size:
-                ended, size = row, row.cosigned
-            elif not _is_last(look, row):
+            until_ms, earliest = row.taken_ms, waiting[0] if waiting else None
+            while waiting and waiting[0].version <= row.cosigned:
+                waiting.popleft()
+            is_met = earliest is not None and (not waiting or waiting[0] is not earliest)
+            waiting.append(row)
+            if is_met and row.at_s is not None:
+                until_ms = min(until_ms, row.at_s * 1000)
+            if earliest is None or not (is_met or _is_last(look, row)):
                 continue
-            late_ms = row.taken_ms - before.taken_ms
+            late_ms = until_ms - earliest.taken_ms
             if late_ms > limit_s * 1000:
-                # While it lasts, it is one find: of where the quorum ended.
+                # While it lasts, it is one find: of the first that waited.
                 pairs, hours = ("kind", "checkpoint"), late_ms // _HOUR_MS
-                yield found_at(row, pairs, entries=[before.index], hours=hours)
+                yield found_at(row, pairs, entries=[earliest.index], hours=hours)
 
 
 def _is_last(look: Look, row: Row) -> bool:

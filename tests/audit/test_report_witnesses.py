@@ -12,6 +12,7 @@ from exchange.audit.report import figures
 from exchange.audit.report.making import Asked, make
 from exchange.audit.report.marks import Marks, Signed, Vouched, marks, up
 from exchange.audit.report.telling import catalogue, tell
+from exchange.audit.suspicions import Look, Settings, slow_witness
 from exchange.audit.verify import Stored
 from exchange.journal import checkpoint as cp
 from exchange.journal.note import Line
@@ -20,7 +21,7 @@ from exchange.model.identity import digest
 from exchange.node.witnessing import _Given
 from exchange.store.memory import MemoryStore
 from exchange.store.pledge import PledgeFile
-from tests.audit.made import DAY_MS, HOUR_MS, Made
+from tests.audit.made import DAY_MS, HOUR_MS, Made, index_of
 from tests.builders import NOW, border, world
 from tests.model.bulletins import CODES
 from tests.node.running import Clock, post, until
@@ -84,6 +85,11 @@ async def test_a_node_in_which_nothing_happens_for_a_night_is_not_down(tmp_path)
         assert found.vouched[0].at == NOW
         assert (stood.cosigned, stood.longest_s, stood.down_s) == (2, 0, 0)
         assert (stood.unknown_s, stood.share) == (0, 10_000)
+        # Nor is it unusual, to who watches.
+        journal = Made("pa")
+        journal.entries = [row.entry for row in await node.store.read(0, 1000)]
+    with index_of(tmp_path / "x.index", journal) as index:
+        assert list(slow_witness(Look(index, Settings(witness_s=LIMIT_S)))) == []
 
 
 async def test_a_quorum_is_complete_when_the_last_of_it_signed(tmp_path, monkeypatch):
