@@ -120,3 +120,24 @@ def test_a_request_that_was_refused_abroad_and_answered_at_home_is_in_the_annex(
 
 def _posts(endpoint):
     return msgspec.structs.replace(endpoint, roles=["poster", "reader"])
+
+
+def test_a_correction_to_both_nations_is_one_in_both_reports_together(tmp_path):
+    """Its holders abroad are counted in the shared report, those at home in the annex."""
+
+    async def play(both, _):
+        land = border()
+        to = sorted([WATCH, DESK])
+        flawed = land.envelope(to=to)
+        await posted(both.pa, flawed)
+        await both.settle()
+        refs = refers("corrects", flawed)
+        correction = land.envelope(to=to, type="cor", verb="correct", refs=refs)
+        await posted(both.pa, correction)
+        await both.settle()
+        later(both, 40)
+        await posted(both.us, land.ack(correction, WATCH), WATCH)
+        await both.settle()
+
+    shared, annex, _ = [made.table("corrections").rows[0] for made in reports(tmp_path, play)]
+    assert (shared[1] + annex[1], shared[2], annex[2]) == (1, 1, 1)

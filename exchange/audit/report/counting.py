@@ -262,9 +262,10 @@ def corrections(counted: Counted) -> Table:
     for verb in ("correct", "cancel"):
         holders = reached = opened = complete = 0
         last: list[int] = []
+        # Of what also went abroad its holders at home are counted here, and it itself there.
+        own = sum(1 for each in counted.bulletins() if each.row.verb == verb)
         both = (*counted.bulletins(), *counted.elsewhere())
-        found = [each for each in both if each.row.verb == verb]
-        for each in found:
+        for each in (one for one in both if one.row.verb == verb):
             by = seen.get(each.about, {})
             times = [by.get(name, {}) for name in each.owed]
             holders += len(times)
@@ -273,7 +274,7 @@ def corrections(counted: Counted) -> Table:
             if times and all("opened" in one for one in times):
                 complete += 1
                 last.append(max(one["opened"] for one in times) - each.row.taken_ms)
-        rows.append((verb, len(found), holders, reached, opened, complete, *spread(last)))
+        rows.append((verb, own, holders, reached, opened, complete, *spread(last)))
     counts = ("bulletins", "holders", "delivered", "opened", "complete")
     columns = (Column("correction", "correction"), *map(Column, counts), *SPREAD)
     return Table("corrections", columns, tuple(rows))
