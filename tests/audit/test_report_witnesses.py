@@ -275,3 +275,13 @@ def test_a_mirror_that_was_pulled_later_tells_the_same_of_witnesses(dead):
         del each.entries[-390:]
     assert figures.encode(make(dead, asked)) == figures.encode(late)
     assert late.table("witnesses").cells("undecided") == [0, 0]
+
+
+def test_of_what_was_signed_before_a_start_and_told_after_it_no_wait_is_sure():
+    """Who ran before may have had a quorum of it at once, and not come to tell."""
+    checkpoints = (Signed(10, 10, 0), Signed(20, 20, 72_000_000))
+    vouched = (Vouched(30, 20, 72_001, ("us",)),)
+    for starts, down_s, unknown_s in (((), 57_601, 0), ((15,), 0, 57_601), ((35,), 57_601, 0)):
+        stood = up(Marks(checkpoints, vouched, starts), 4 * 3600, 0, 80_000_000, 80_000_000)
+        assert (stood.down_s, stood.unknown_s) == (down_s, unknown_s)
+        assert (stood.share is None) == bool(unknown_s)

@@ -96,6 +96,8 @@ class Up(NamedTuple):
     share: int | None
 
 
+# Entries that are looked at, by their kinds.
+_KINDS: Final = frozenset({"checkpoint", "epoch-opened"})
 _UNASKED: Final = Up(0, None, None, None, None, None, None)
 
 
@@ -121,16 +123,17 @@ class _Wait(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """All checkpoints of a journal, in its order."""
+    """All checkpoints of a journal, in its order; and the entries of its node's starts."""
 
     signed: tuple[Signed, ...]
     vouched: tuple[Vouched, ...]
+    starts: tuple[int, ...] = ()
 
     def below(self, size: int) -> Marks:
         """Return those that stand in the first so many entries."""
-        return Marks(
-            tuple(each for each in self.signed if each.entry < size),
-            tuple(each for each in self.vouched if each.entry < size),
+        return self._replace(
+            signed=tuple(each for each in self.signed if each.entry < size),
+            vouched=tuple(each for each in self.vouched if each.entry < size),
         )
 
     def ending(self, size: int, vouched: Vouched | None) -> Marks:
@@ -171,22 +174,24 @@ class Marks(NamedTuple):
 
 def marks(source: Source) -> Marks:
     """Return a journal's checkpoints."""
-    signed, vouched = list[Signed](), list[Vouched]()
+    signed, vouched, starts = list[Signed](), list[Vouched](), list[int]()
     for index in _places(source):
         facts = entries.decode(source.read(index, 1)[0].entry).facts
+        if isinstance(facts, entries.EpochOpened):
+            starts.append(index)
         if not isinstance(facts, entries.Checkpointed):
             continue
         if not isinstance(facts.cosigned, msgspec.UnsetType):
             before_ms = signed[-1].at_ms if signed else 0
             vouched.append(_vouched(index, facts.cosigned, before_ms))
         signed.append(Signed(index, facts.size, facts.taken_ms))
-    return Marks(tuple(signed), tuple(vouched))
+    return Marks(tuple(signed), tuple(vouched), tuple(starts))
 
 
 def _places(source: Source) -> Iterator[int]:
     first = 0
     while kinds := source.kinds(first, _PAGE):
-        yield from (at for at, kind in enumerate(kinds, first) if kind == "checkpoint")
+        yield from (at for at, kind in enumerate(kinds, first) if kind in _KINDS)
         first += len(kinds)
 
 
@@ -251,6 +256,9 @@ def _waits(found: Marks, until_ms: int) -> list[_Wait]:
             continue
         most_ms = max(told[place].at * 1000, one.at_ms)
         least_ms = told[place].not_before_ms
+        if any(one.entry < start < told[place].entry for start in found.starts):
+            # Who ran before may have had a quorum of it, and not come to tell.
+            least_ms = one.at_ms
         surely_ms = most_ms if least_ms is None else max(min(least_ms, most_ms), one.at_ms)
         made.append(_Wait(one.at_ms, surely_ms, most_ms))
     return made
